@@ -1,0 +1,30 @@
+//! The words of the product: tenants, channels, campaigns, ads, avails, viewers, events, money and time.
+//!
+//! Plain values on `std` and `serde`. This module deliberately knows no time source, no I/O and no wire shape:
+//! `bundle` reads YAML into it, `store` writes it to tables, `http` renders it.
+
+pub mod ad;
+pub mod avail;
+pub mod campaign;
+pub mod channel;
+pub mod clock;
+pub mod event;
+pub mod money;
+pub mod rule;
+pub mod slug;
+pub mod tenant;
+pub mod time;
+pub mod viewer;
+
+pub use ad::{Ad, AdRule, AdType, Creative, RuleOperator, RuleType, RuleValue};
+pub use avail::{Avail, AvailId, AvailKind, Position};
+pub use campaign::{Campaign, CampaignStatus, CapPeriod, FrequencyCap, Pacing};
+pub use channel::{Beaconing, Channel, ExtensionRef, MarkerPolicy, MidBreakJoin, PreRoll};
+pub use clock::{Clock, SystemClock};
+pub use event::{Event, EventType};
+pub use money::Money;
+pub use rule::{BitSet, Condition, RuleError, RulePart};
+pub use slug::Slug;
+pub use tenant::{ExtensionUse, OnError, Status, Tenant, TenantManifest};
+pub use time::{Moment, Span};
+pub use viewer::{DeviceType, Viewer};

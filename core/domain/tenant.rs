@@ -1,0 +1,64 @@
+//! A tenant: one operator, isolated from every other.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Ad, Campaign, Channel, ExtensionRef, Slug};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    #[default]
+    Active,
+    Inactive,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tenant {
+    pub slug: Slug,
+    pub name: String,
+    pub status: Status,
+    /// IANA name; validated when the bundle is read.
+    pub timezone: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Hosts whose pages may read our answers (CORS). `*` allows all.
+    pub allowed_domains: Vec<String>,
+    pub rate_limit_per_minute: u32,
+}
+
+/// What a rule does to its candidates when it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// Go on as if the rule were not there.
+    #[default]
+    Open,
+    /// No ad passes.
+    Closed,
+}
+
+/// An extension as a tenant mounts it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExtensionUse {
+    pub source: ExtensionRef,
+    /// Handed to the extension as its `config`.
+    pub config: serde_json::Value,
+    pub on_error: OnError,
+    /// Hosts that a sink may reach. Nothing by default.
+    pub allow_hosts: Vec<String>,
+}
+
+/// All that one bundle declares, validated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TenantManifest {
+    pub tenant: Tenant,
+    pub channels: Vec<Channel>,
+    pub campaigns: Vec<Campaign>,
+    pub ads: Vec<Ad>,
+    pub targeting: Vec<ExtensionUse>,
+    pub sinks: Vec<ExtensionUse>,
+    /// Script text by the path used in the bundle (`rules/kids.rhai`).
+    pub scripts: BTreeMap<String, String>,
+}

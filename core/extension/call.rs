@@ -1,0 +1,131 @@
+//! The only way to ask an extension.
+//!
+//! [`Guarded`] wraps one and implements the same trait: it refuses while the breaker is open, catches panics, checks
+//! the answer, measures and counts. It does not choose what to do instead: that stays with whoever asked.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use metrics::{Counter, Histogram, counter, histogram};
+
+use super::{
+    BreakDetector, DetectInput, ExtensionError, FillInput, FillStrategy, FoundAvail, RuleInput, SinkInput, SinkRequest,
+    TargetingRule, TrackingSink, Verdict,
+    breaker::{Breaker, Monotonic},
+    check::{self, Verified},
+    load::Point,
+};
+
+/// How an extension is called in metrics and errors.
+#[derive(Clone, Debug)]
+pub struct Label {
+    pub tenant: String,
+    pub extension: String,
+    pub point: Point,
+}
+
+/// An extension and what stands between it and the rest of the server.
+pub struct Guarded<T: ?Sized> {
+    label: Label,
+    clock: Monotonic,
+    breaker: Breaker,
+    answered: Counter,
+    seconds: Histogram,
+    inner: Box<T>,
+}
+
+impl<T: ?Sized> Guarded<T> {
+    /// Metrics go to the recorder that is installed now, so install it before extensions are loaded.
+    pub fn new(inner: Box<T>, label: Label, clock: Monotonic) -> Arc<Self> {
+        let seconds = histogram!("cuetone_extension_seconds", "tenant" => label.tenant.clone(),
+            "extension" => label.extension.clone(), "point" => label.point.as_str());
+        let answered = calls(&label, "ok");
+        Arc::new(Self { breaker: Breaker::new(Arc::clone(&clock)), clock, answered, seconds, label, inner })
+    }
+
+    /// Is it left alone because it failed too often?
+    pub fn is_open(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    fn call<R>(
+        &self,
+        ask: impl FnOnce(&T) -> Result<R, ExtensionError>,
+        check: impl FnOnce(&R) -> Verified,
+    ) -> Result<R, ExtensionError> {
+        if let Err(failures) = self.breaker.admit() {
+            let error = ExtensionError::CircuitOpen { path: self.label.extension.clone(), failures };
+            calls(&self.label, error.kind()).increment(1);
+            return Err(error);
+        }
+        let started = (self.clock)();
+        let answer = catch_unwind(AssertUnwindSafe(|| ask(&self.inner))).unwrap_or_else(|panic| {
+            Err(ExtensionError::Panic { path: self.label.extension.clone(), message: panic_message(&*panic) })
+        });
+        self.seconds.record((self.clock)().saturating_sub(started));
+        let answer = answer.and_then(|answer| match check(&answer) {
+            Ok(()) => Ok(answer),
+            Err(message) => Err(ExtensionError::Answer { path: self.label.extension.clone(), message }),
+        });
+        match &answer {
+            Ok(_) => {
+                self.answered.increment(1);
+                self.breaker.succeeded();
+            }
+            Err(error) => self.count_failure(error),
+        }
+        answer
+    }
+
+    #[cold]
+    fn count_failure(&self, error: &ExtensionError) {
+        calls(&self.label, error.kind()).increment(1);
+        let was_open = self.breaker.is_open();
+        self.breaker.failed();
+        let Label { tenant, extension, point } = &self.label;
+        tracing::warn!(%tenant, %extension, point = point.as_str(), %error, "an extension failed");
+        if !was_open && self.breaker.is_open() {
+            tracing::warn!(%tenant, %extension, "the extension failed too often in a row and is left alone for a while");
+        }
+    }
+}
+
+fn calls(label: &Label, outcome: &'static str) -> Counter {
+    counter!("cuetone_extension_calls_total", "tenant" => label.tenant.clone(), "extension" => label.extension.clone(),
+        "point" => label.point.as_str(), "outcome" => outcome)
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}
+
+impl BreakDetector for Guarded<dyn BreakDetector> {
+    fn detect(&self, input: &DetectInput<'_>) -> Result<Vec<FoundAvail>, ExtensionError> {
+        self.call(|detector| detector.detect(input), |found| check::avails(input, found))
+    }
+}
+
+impl TargetingRule for Guarded<dyn TargetingRule> {
+    fn judge(&self, input: &RuleInput<'_>) -> Result<Vec<Verdict>, ExtensionError> {
+        self.call(|rule| rule.judge(input), |verdicts| check::verdicts(input, verdicts))
+    }
+}
+
+impl FillStrategy for Guarded<dyn FillStrategy> {
+    fn fill(&self, input: &FillInput<'_>) -> Result<Vec<usize>, ExtensionError> {
+        self.call(|strategy| strategy.fill(input), |chosen| check::pod(input, chosen))
+    }
+}
+
+impl TrackingSink for Guarded<dyn TrackingSink> {
+    fn deliver(&self, input: &SinkInput<'_>) -> Result<Vec<SinkRequest>, ExtensionError> {
+        self.call(|sink| sink.deliver(input), |requests| check::requests(input, requests))
+    }
+}
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;

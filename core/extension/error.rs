@@ -1,0 +1,41 @@
+//! Why a call into an extension gave no answer.
+
+use std::time::Duration;
+
+#[derive(Debug, Clone, thiserror::Error, PartialEq)]
+pub enum ExtensionError {
+    /// The script does not compile, or lacks the function its point needs.
+    #[error("{path}:{line}:{column}: {message}{}", hint.as_ref().map(|h| format!("\n  hint: {h}")).unwrap_or_default())]
+    Compile { path: String, line: usize, column: usize, message: String, hint: Option<String> },
+    /// It ran and failed.
+    #[error("{path}:{line}:{column}: {message}{}", hint.as_ref().map(|h| format!("\n  hint: {h}")).unwrap_or_default())]
+    Runtime { path: String, line: usize, column: usize, message: String, hint: Option<String> },
+    #[error("{path}: stopped after {limit:?}, its time limit")]
+    Deadline { path: String, limit: Duration },
+    #[error("{path}: stopped at its limit: {what}")]
+    Limit { path: String, what: String },
+    /// It answered, but not with what its point allows.
+    #[error("{path}: {message}")]
+    Answer { path: String, message: String },
+    /// The host itself failed while it worked for the extension. The call is lost, the server is not.
+    #[error("{path}: the host failed while running it: {message}")]
+    Panic { path: String, message: String },
+    /// It failed too often lately; the host does not ask it for a while.
+    #[error("{path}: not asked: it failed {failures} times in a row (circuit open)")]
+    CircuitOpen { path: String, failures: u32 },
+}
+
+impl ExtensionError {
+    /// A short, stable name for metrics and traces.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Compile { .. } => "compile",
+            Self::Runtime { .. } => "runtime",
+            Self::Deadline { .. } => "deadline",
+            Self::Limit { .. } => "limit",
+            Self::Answer { .. } => "answer",
+            Self::Panic { .. } => "panic",
+            Self::CircuitOpen { .. } => "circuit_open",
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Extensions: the four points where a tenant's own policy is asked, and the only way to ask.
+//!
+//! - [`point`]: the four traits and what passes through them.
+//! - [`load`]: script text → compiled, checked, tried → a trait object ([`Extensions`] is where to start).
+//! - [`call`]: wraps every extension: catches panics, checks answers, counts, and stops asking what keeps failing.
+//! - [`limits`]: every limit, with its reason.
+//! - [`rhai`]: the script engine. Nothing outside of it knows Rhai.
+//!
+//! Deliberately knows neither HTTP nor storage nor which extension a channel uses, and holds no policy: what we ship
+//! comes through the same door as what tenants write.
+
+pub mod breaker;
+pub mod call;
+pub mod check;
+pub mod error;
+pub mod limits;
+pub mod load;
+pub mod point;
+pub mod rhai;
+pub mod shipped;
+
+pub use breaker::{Monotonic, monotonic};
+pub use call::Guarded;
+pub use error::ExtensionError;
+pub use load::{Extensions, Loaded, Point, ScriptSource};
+pub use point::*;

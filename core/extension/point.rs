@@ -1,0 +1,160 @@
+//! The four extension points: what an extension is asked and what it may answer.
+//!
+//! Calls are batched, synchronous and pure: time, randomness and configuration are inputs. Implementations know
+//! neither HTTP nor storage. Nothing here is policy; every answer is checked by whoever asked.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::ExtensionError;
+use crate::{
+    domain::{Avail, AvailKind, Event, Moment, Position, Span, Viewer},
+    media::cue::Cue,
+};
+
+/// Finds the avails in a channel's window. Asked once per new version of the origin's playlist, never per viewer.
+pub trait BreakDetector: Send + Sync {
+    fn detect(&self, input: &DetectInput<'_>) -> Result<Vec<FoundAvail>, ExtensionError>;
+}
+
+/// Keeps, drops or scores candidates. Asked once per decision with all of them.
+pub trait TargetingRule: Send + Sync {
+    /// One verdict per candidate, in the order given.
+    fn judge(&self, input: &RuleInput<'_>) -> Result<Vec<Verdict>, ExtensionError>;
+}
+
+/// Chooses the pod. Asked once per decision.
+pub trait FillStrategy: Send + Sync {
+    /// Indices into `input.candidates`, in play order.
+    fn fill(&self, input: &FillInput<'_>) -> Result<Vec<usize>, ExtensionError>;
+}
+
+/// Turns events into requests that the host sends. Asked once per batch.
+pub trait TrackingSink: Send + Sync {
+    fn deliver(&self, input: &SinkInput<'_>) -> Result<Vec<SinkRequest>, ExtensionError>;
+}
+
+pub struct DetectInput<'a> {
+    pub window: &'a Window,
+    /// Avails found before that may still matter: a break outlives its CUE-OUT.
+    pub known: &'a [Avail],
+    /// `ad_break_interval_seconds`, `ad_break_duration_seconds` of the channel.
+    pub break_interval: Span,
+    pub break_duration: Span,
+    pub config: &'a Value,
+}
+
+/// The stretch of the channel that the origin offers now.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Window {
+    /// False when the playlist is complete (VOD).
+    pub live: bool,
+    pub start: Moment,
+    pub end: Moment,
+    /// Where segments start, ascending; `end` is not among them.
+    pub boundaries: Vec<Moment>,
+    /// Cues in playlist order.
+    pub cues: Vec<PlacedCue>,
+}
+
+/// A cue and where it takes effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlacedCue {
+    /// Start of the segment that the cue stands before, or its own date if it carries one.
+    pub at: Moment,
+    pub cue: Cue,
+}
+
+/// A detector's answer. The host snaps `start` to a segment boundary and keeps it for good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundAvail {
+    pub id: String,
+    pub start: Moment,
+    pub duration: Span,
+    pub kind: AvailKind,
+    pub position: Position,
+    /// The break's end is certain.
+    pub closed: bool,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// The request that a decision answers.
+#[derive(Clone, Debug)]
+pub struct RequestContext<'a> {
+    pub tenant: &'a str,
+    pub channel: &'a str,
+    pub channel_labels: &'a BTreeMap<String, String>,
+    pub viewer: &'a Viewer,
+    pub avail: &'a Avail,
+    pub now: LocalTime,
+    /// Same seed, same inputs, same answer.
+    pub seed: u64,
+}
+
+/// "Now" on the tenant's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LocalTime {
+    pub year: i16,
+    pub month: i8,
+    pub day: i8,
+    /// 0–23.
+    pub hour: i8,
+    pub minute: i8,
+    /// 1 is Monday, 7 is Sunday (ISO 8601).
+    pub weekday: i8,
+    pub moment: Moment,
+}
+
+/// An ad that may still be chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate<'a> {
+    /// The ad's slug.
+    pub id: &'a str,
+    pub campaign: Option<&'a str>,
+    /// As measured on the creative.
+    pub duration: Span,
+    pub priority: i32,
+    /// Price of a thousand impressions, micro-units.
+    pub cpm_micros: i64,
+    /// Sum of what the rules scored.
+    pub score: f64,
+    pub labels: &'a BTreeMap<String, String>,
+    /// How often this viewer's session has been given this ad before.
+    pub seen: u32,
+}
+
+pub struct RuleInput<'a> {
+    pub request: &'a RequestContext<'a>,
+    pub candidates: &'a [Candidate<'a>],
+    pub config: &'a Value,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    Keep,
+    Drop { reason: String },
+    Score(f64),
+}
+
+pub struct FillInput<'a> {
+    pub request: &'a RequestContext<'a>,
+    /// Sorted by the host: priority, then score, then price, all descending; ties by the request's seed.
+    pub candidates: &'a [Candidate<'a>],
+    pub config: &'a Value,
+}
+
+pub struct SinkInput<'a> {
+    pub tenant: &'a str,
+    pub events: &'a [Event],
+    pub config: &'a Value,
+}
+
+/// A request that the host sends for a sink, to hosts that the tenant's manifest allows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SinkRequest {
+    pub method: String,
+    pub url: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}

@@ -1,0 +1,152 @@
+//! Counted events as sinks read them.
+
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, FnPtr, NativeCallContext};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::optional;
+use crate::{
+    domain::{Beaconing, Event, EventType},
+    extension::rhai::{
+        lists,
+        registrar::{Effect::Pure, Registrar},
+        value::{Fallible, fail, int},
+    },
+};
+
+/// The batch.
+#[derive(Clone, Debug)]
+pub struct Events(pub Arc<[Event]>);
+
+/// One event of it.
+#[derive(Clone, Debug)]
+pub struct EventValue {
+    events: Arc<[Event]>,
+    index: usize,
+}
+
+impl EventValue {
+    fn read(&self, read: impl FnOnce(&Event) -> Dynamic) -> Dynamic {
+        self.events.get(self.index).map_or(Dynamic::UNIT, read)
+    }
+}
+
+impl Events {
+    fn get(&self, index: i64) -> Fallible<EventValue> {
+        match usize::try_from(index).ok().filter(|index| *index < self.0.len()) {
+            Some(index) => Ok(EventValue { events: Arc::clone(&self.0), index }),
+            None => fail(format!("events[{index}]: there are only {} events", self.0.len())),
+        }
+    }
+
+    fn to_array(&self) -> Array {
+        self.clone().into_iter().map(Dynamic::from).collect()
+    }
+}
+
+pub struct EventsIter {
+    events: Arc<[Event]>,
+    next: usize,
+}
+
+impl Iterator for EventsIter {
+    type Item = EventValue;
+    fn next(&mut self) -> Option<EventValue> {
+        let index = self.next;
+        self.next = index.saturating_add(1);
+        (index < self.events.len()).then(|| EventValue { events: Arc::clone(&self.events), index })
+    }
+}
+
+impl IntoIterator for Events {
+    type Item = EventValue;
+    type IntoIter = EventsIter;
+    fn into_iter(self) -> EventsIter {
+        EventsIter { events: self.0, next: 0 }
+    }
+}
+
+fn counted_by(event: &Event) -> &'static str {
+    match event.counted_by {
+        Beaconing::Segment => "segment",
+        Beaconing::Client => "client",
+        Beaconing::Stitch => "stitch",
+    }
+}
+
+/// Stable name of an event: what counts twice has the same one, so that receivers can drop repeats.
+fn event_id(event: &Event) -> String {
+    let Event { tenant, session, avail, pod_position, event_type, .. } = event;
+    format!("{tenant}/{session}/{avail}/{pod_position}/{}", event_type.as_str())
+}
+
+impl Serialize for EventValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(event) = self.events.get(self.index) {
+            map.serialize_entry("id", &event_id(event))?;
+            map.serialize_entry("event_type", event.event_type.as_str())?;
+            map.serialize_entry("time", &event.time.as_secs_f64())?;
+            map.serialize_entry("tenant", event.tenant.as_str())?;
+            map.serialize_entry("channel", event.channel.as_str())?;
+            map.serialize_entry("session", &event.session)?;
+            map.serialize_entry("avail", event.avail.as_str())?;
+            map.serialize_entry("pod_position", &event.pod_position)?;
+            map.serialize_entry("ad", event.ad.as_str())?;
+            map.serialize_entry("campaign", &event.campaign.as_ref().map(crate::domain::Slug::as_str))?;
+            map.serialize_entry("device", event.device.as_str())?;
+            map.serialize_entry("geo", &*event.geo)?;
+            map.serialize_entry("counted_by", counted_by(event))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Events {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.clone())
+    }
+}
+
+pub fn register(api: &mut Registrar<'_>) {
+    const EVENT: &str = "Event";
+    macro_rules! event {
+        ($name:literal, $type_name:literal, $doc:literal, $read:expr) => {
+            api.property(EVENT, $name, ($type_name, $doc), |event: &mut EventValue| event.read($read));
+        };
+    }
+    api.value::<EventValue>(EVENT, "Something that happened to an ad on a viewer's screen, counted once.");
+    event!("id", "string", "Stable and unique: receivers can drop repeats by it.", |e| event_id(e).into());
+    event!("event_type", "string", "impression, start, first_quartile, midpoint, third_quartile, complete, click or error.", |e| {
+        EventType::as_str(e.event_type).into()
+    });
+    event!("time", "float", "When the server saw it, seconds since the epoch.", |e| e.time.as_secs_f64().into());
+    event!("tenant", "string", "The tenant's slug.", |e| e.tenant.as_str().into());
+    event!("channel", "string", "The channel's slug.", |e| e.channel.as_str().into());
+    event!("session", "string", "The viewer's session.", |e| e.session.as_str().into());
+    event!("avail", "string", "The avail's id.", |e| e.avail.as_str().into());
+    event!("pod_position", "int", "0 for the first ad of the pod.", |e| i64::from(e.pod_position).into());
+    event!("ad", "string", "The ad's slug.", |e| e.ad.as_str().into());
+    event!("campaign", "string or ()", "The campaign's slug.", |e| optional(
+        e.campaign.as_ref().map(crate::domain::Slug::as_str)
+    ));
+    event!("device", "string", "smart-tv, set-top-box, console, mobile, tablet, desktop or other.", |e| e.device.as_str().into());
+    event!("geo", "string", "Country code; empty when unknown.", |e| (&*e.geo).into());
+    event!("counted_by", "string", "segment, client or stitch: what made it count.", |e| counted_by(e).into());
+
+    api.value::<Events>("Events", "A batch of events: `for event in events`, `events[0]`, `to_json(events)`.");
+    let engine = api.engine();
+    engine.register_iterator::<Events>();
+    engine.register_indexer_get(|events: &mut Events, index: i64| events.get(index));
+    api.group("Events")
+        .function(Pure, "len(events) -> int", "How many events.", |events: &mut Events| int(events.0.len()))
+        .function(Pure, "is_empty(events) -> bool", "Whether there is none.", |events: &mut Events| events.0.is_empty())
+        .function(Pure, "to_array(events) -> array", "As a list.", |events: &mut Events| events.to_array())
+        .function(Pure, "filter(events, |event| …) -> array", "The events for which the function says true.", |context: NativeCallContext, events: &mut Events, test: FnPtr| {
+            lists::filter(context, &mut events.to_array(), test)
+        })
+        .function(Pure, "map(events, |event| …) -> array", "What the function makes of each event.", |context: NativeCallContext, events: &mut Events, body: FnPtr| {
+            lists::map(context, &mut events.to_array(), body)
+        });
+}

@@ -1,0 +1,192 @@
+//! Engine errors → what a rule's author needs: file, line, column, what is wrong, and what was probably meant.
+
+use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
+
+use super::registrar::Vocabulary;
+use crate::extension::ExtensionError;
+
+/// How many slips of the pen a suggestion may bridge, by the word's length.
+fn tolerance(word: &str) -> usize {
+    if word.len() < 4 { 1 } else { 1 + word.len() / 4 }
+}
+
+fn place(position: Position) -> (usize, usize) {
+    (position.line().unwrap_or(0), position.position().unwrap_or(0))
+}
+
+/// A script that does not compile.
+pub fn parse(vocabulary: &Vocabulary, path: &str, text: &str, error: &ParseError) -> ExtensionError {
+    let (line, column) = place(error.position());
+    let hint = match error.err_type() {
+        ParseErrorType::VariableUndefined(name) if words_after(text, "const").any(|known| known == *name) => Some(format!(
+            "functions see constants that are numbers, texts, true or false; write a list as a function: fn {}() {{ [1, 2] }}",
+            name.to_lowercase()
+        )),
+        ParseErrorType::VariableUndefined(name) => nearest(name, words(text, Some(name)))
+            .map(did_you_mean)
+            .or_else(|| Some("variables are declared with `let`, constants with `const` outside of functions".to_owned())),
+        ParseErrorType::Reserved(word) => Some(format!("`{word}` is not available in rules; choose another name")),
+        ParseErrorType::MissingToken(token, _) if token == ";" => Some("end the line before with a semicolon".to_owned()),
+        ParseErrorType::VariableExpected => Some("a word of the language cannot be a name; choose another".to_owned()),
+        ParseErrorType::UnknownOperator(operator) if operator == "===" => Some("write ==".to_owned()),
+        ParseErrorType::ExprTooDeep => Some("split the expression: give its parts names with `let`".to_owned()),
+        _ => hint_of_text(&error.err_type().to_string(), vocabulary, text),
+    };
+    ExtensionError::Compile { path: path.to_owned(), line, column, message: error.err_type().to_string(), hint }
+}
+
+/// A script that failed while it ran. `text` is the script's own; errors inside shipped rules name those.
+pub fn runtime(vocabulary: &Vocabulary, path: &str, text: &str, error: &EvalAltResult) -> ExtensionError {
+    let mut path = path.to_owned();
+    let mut position = error.position();
+    let mut error = error;
+    // The innermost error says what is wrong; the wrappers say where it came through.
+    while let EvalAltResult::ErrorInFunctionCall(_, source, inner, at) | EvalAltResult::ErrorInModule(source, inner, at) =
+        error
+    {
+        if !inner.position().is_none() {
+            position = inner.position();
+        } else if position.is_none() {
+            position = *at;
+        }
+        if !source.is_empty() {
+            path.clone_from(source);
+        }
+        error = inner;
+    }
+    let (line, column) = place(position);
+    match error {
+        EvalAltResult::ErrorTooManyOperations(_) => ExtensionError::Limit { path, what: "operations".to_owned() },
+        EvalAltResult::ErrorTerminated(..) => ExtensionError::Limit { path, what: "time and operations".to_owned() },
+        EvalAltResult::ErrorStackOverflow(_) => {
+            ExtensionError::Limit { path, what: format!("{} calls inside of calls (line {line})", crate::extension::limits::MAX_CALL_DEPTH) }
+        }
+        EvalAltResult::ErrorDataTooLarge(what, _) => {
+            ExtensionError::Limit { path, what: format!("{} (line {line})", what.to_lowercase()) }
+        }
+        EvalAltResult::ErrorTooManyVariables(_) => ExtensionError::Limit { path, what: format!("variables (line {line})") },
+        error => {
+            let (message, hint) = explain(vocabulary, text, error);
+            ExtensionError::Runtime { path, line, column, message, hint }
+        }
+    }
+}
+
+fn explain(vocabulary: &Vocabulary, text: &str, error: &EvalAltResult) -> (String, Option<String>) {
+    match error {
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
+            let name = signature.split([' ', '(']).next().unwrap_or(signature);
+            let name = name.rsplit("::").next().unwrap_or(name);
+            let arguments = signature.split_once('(').map(|(_, rest)| rest.trim_end_matches(')').trim()).unwrap_or("");
+            let known: Vec<_> = vocabulary.functions.iter().filter(|function| function.name() == name).collect();
+            let hint = if known.is_empty() {
+                let known = vocabulary.functions.iter().map(|function| function.name().to_owned());
+                nearest(name, known.chain(words_after(text, "fn "))).map(did_you_mean)
+            } else {
+                let forms = known.iter().map(|function| function.signature).collect::<Vec<_>>().join(" · ");
+                Some(format!("it is used so: {forms}"))
+            };
+            let given = if arguments.is_empty() { String::new() } else { format!(" for ({arguments})") };
+            (format!("there is no function `{name}`{given}"), hint)
+        }
+        EvalAltResult::ErrorVariableNotFound(name, _) => {
+            (format!("there is no variable `{name}`"), nearest(name, words(text, Some(name))).map(did_you_mean))
+        }
+        EvalAltResult::ErrorRuntime(value, _) => {
+            let message = value.clone().into_immutable_string().map_or_else(|_| value.to_string(), |text| text.to_string());
+            (message, None)
+        }
+        other => {
+            let message = message_of(other);
+            match unknown_property(&message) {
+                Some((property, owner)) => property_error(vocabulary, property, owner),
+                None => {
+                    let hint = hint_of_text(&message, vocabulary, text);
+                    (message, hint)
+                }
+            }
+        }
+    }
+}
+
+/// Rhai's own words, without the position that it appends.
+fn message_of(error: &EvalAltResult) -> String {
+    let shown = error.to_string();
+    shown.rsplit_once(" (line ").map_or(shown.as_str(), |(message, _)| message).to_owned()
+}
+
+/// `Unknown property 'x' - a getter is not registered for type 'Ad'` → x, Ad.
+fn unknown_property(message: &str) -> Option<(&str, &str)> {
+    let rest = message.split_once("roperty '")?.1;
+    let (property, rest) = rest.split_once('\'')?;
+    let owner = rest.rsplit_once("type '")?.1.trim_end_matches(['\'', '.']);
+    Some((property, owner))
+}
+
+fn property_error(vocabulary: &Vocabulary, property: &str, owner: &str) -> (String, Option<String>) {
+    let Some(kind) = vocabulary.types.get(owner) else {
+        return (format!("a value of type {owner} has no property `{property}`"), None);
+    };
+    let known = || kind.properties.iter().map(|known| known.name.to_owned());
+    let hint = nearest(property, known()).map(did_you_mean);
+    let hint = hint.unwrap_or_else(|| format!("its properties: {}", known().collect::<Vec<_>>().join(", ")));
+    (format!("{owner} has no property `{property}`"), Some(hint))
+}
+
+/// Hints for mistakes that people bring along from other languages.
+fn hint_of_text(message: &str, _vocabulary: &Vocabulary, text: &str) -> Option<String> {
+    const HABITS: [(&str, &str, &str); 5] = [
+        ("null", "null", "absent values are written `()`"),
+        ("undefined", "undefined", "absent values are written `()`"),
+        ("elif", "elif", "write `else if`"),
+        ("function ", "function", "functions are declared with `fn`"),
+        (" and ", "and", "write `&&` and `||`"),
+    ];
+    let habit = HABITS.iter().find(|(in_text, in_message, _)| message.contains(in_message) && text.contains(in_text));
+    habit.map(|(_, _, hint)| (*hint).to_owned())
+}
+
+fn did_you_mean(word: String) -> String {
+    format!("did you mean `{word}`?")
+}
+
+/// The identifiers of a script, except one.
+fn words<'t>(text: &'t str, except: Option<&'t str>) -> impl Iterator<Item = String> + 't {
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let words = words.filter(move |word| word.starts_with(|c: char| c.is_alphabetic() || c == '_') && Some(*word) != except);
+    words.map(str::to_owned)
+}
+
+/// The names that follow a word such as `fn` or `const`.
+fn words_after<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = String> + 't {
+    text.split(word).skip(1).filter_map(|rest| words(rest, None).next())
+}
+
+fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+    let limit = tolerance(word);
+    let scored = candidates.filter(|candidate| candidate != word).map(|candidate| (distance(word, &candidate), candidate));
+    let best = scored.filter(|(distance, _)| *distance <= limit).min()?;
+    Some(best.1)
+}
+
+/// Edits between two words (Levenshtein, with swapped neighbours as one edit).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX - 1);
+            let mut best = (at(&above, j) + usize::from(x != y)).min(at(&above, j + 1) + 1).min(at(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            row.push(best);
+        }
+        before = above;
+        above = row;
+    }
+    above.last().copied().unwrap_or(usize::MAX)
+}

@@ -1,0 +1,201 @@
+//! What one call may use, and how much it has used: operations, time, log lines.
+//!
+//! The count lives in the thread, not in the engine, because Rhai starts a fresh count for every callback of `map`,
+//! `sort` and the like: counted here, a callback pays from the same purse as the script around it. Once the purse is
+//! empty it stays empty, so a script that catches errors is stopped at its very next step.
+//!
+//! Knows nothing of scripts' content or of the four points.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rhai::{Dynamic, EvalAltResult, Position};
+
+use crate::extension::limits;
+
+/// The clock is read once in so many operations: reading costs about as much as a plain operation, and the dearest
+/// single operation (copying a full array) takes some 50 µs, so a deadline is noticed within 1 ms.
+const OPERATIONS_PER_CLOCK_READING: u64 = 16;
+
+/// One unit of budget pays for so many bytes or items handled inside a native function.
+const WORK_PER_OPERATION: usize = 32;
+
+/// What a call may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    pub deadline: Duration,
+    pub operations: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { deadline: limits::CALL_DEADLINE, operations: limits::MAX_OPERATIONS }
+    }
+}
+
+/// Why a call was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Deadline,
+    Operations,
+}
+
+/// What a call has used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    pub operations: u64,
+    pub elapsed: Duration,
+    pub stop: Option<Stop>,
+}
+
+/// Something with a name for the log.
+pub trait Named: Send + Sync {
+    fn name(&self) -> &str;
+}
+
+/// Where a script's log lines go.
+pub enum LogTarget {
+    /// To the server's log, labelled.
+    Trace { tenant: Arc<str>, extension: Arc<dyn Named> },
+    /// Kept for whoever runs the script by hand.
+    Keep(Vec<String>),
+}
+
+impl Default for LogTarget {
+    fn default() -> Self {
+        Self::Keep(Vec::new())
+    }
+}
+
+thread_local! {
+    static METER: Meter = const { Meter::new() };
+    static LOG: RefCell<Option<LogTarget>> = const { RefCell::new(None) };
+}
+
+struct Meter {
+    active: Cell<bool>,
+    used: Cell<u64>,
+    next_reading: Cell<u64>,
+    allowed: Cell<u64>,
+    end: Cell<Option<Instant>>,
+    stop: Cell<Option<Stop>>,
+    log_lines: Cell<usize>,
+}
+
+impl Meter {
+    const fn new() -> Self {
+        Self {
+            active: Cell::new(false),
+            used: Cell::new(0),
+            next_reading: Cell::new(0),
+            allowed: Cell::new(0),
+            end: Cell::new(None),
+            stop: Cell::new(None),
+            log_lines: Cell::new(0),
+        }
+    }
+
+    #[inline]
+    fn spend(&self, operations: u64) -> bool {
+        let used = self.used.get().saturating_add(operations);
+        self.used.set(used);
+        if used < self.next_reading.get() && self.stop.get().is_none() {
+            return true;
+        }
+        self.look(used)
+    }
+
+    #[cold]
+    fn look(&self, used: u64) -> bool {
+        if self.stop.get().is_some() || !self.active.get() {
+            return false;
+        }
+        if used > self.allowed.get() {
+            self.stop.set(Some(Stop::Operations));
+            return false;
+        }
+        if self.end.get().is_none_or(|end| Instant::now() >= end) {
+            self.stop.set(Some(Stop::Deadline));
+            return false;
+        }
+        self.next_reading.set(used.saturating_add(OPERATIONS_PER_CLOCK_READING).min(self.allowed.get() + 1));
+        true
+    }
+}
+
+/// Ends the metered stretch even when the call unwinds.
+struct Running;
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        METER.with(|meter| meter.active.set(false));
+    }
+}
+
+/// Runs `call` on this thread under `budget`. Scripts cannot run outside of this function: every step asks the meter,
+/// and an idle meter says stop.
+pub fn metered<R>(budget: Budget, log: LogTarget, call: impl FnOnce() -> R) -> (R, Usage, LogTarget) {
+    let started = Instant::now();
+    METER.with(|meter| {
+        meter.used.set(0);
+        meter.next_reading.set(0);
+        meter.allowed.set(budget.operations);
+        meter.end.set(started.checked_add(budget.deadline));
+        meter.stop.set(None);
+        meter.log_lines.set(0);
+        meter.active.set(true);
+    });
+    LOG.with(|target| *target.borrow_mut() = Some(log));
+    let running = Running;
+    let answer = call();
+    drop(running);
+    let usage = METER.with(|meter| Usage {
+        operations: meter.used.get(),
+        elapsed: started.elapsed(),
+        stop: meter.stop.get(),
+    });
+    let log = LOG.with(|target| target.borrow_mut().take()).unwrap_or_default();
+    (answer, usage, log)
+}
+
+/// One step of a script; the answer, if any, ends it.
+#[inline]
+pub fn step() -> Option<Dynamic> {
+    if METER.with(|meter| meter.spend(1)) { None } else { Some(Dynamic::UNIT) }
+}
+
+/// Pays, beforehand, for `items` (elements, bytes) that a native function is about to handle.
+pub fn charge(items: usize) -> Result<(), Box<EvalAltResult>> {
+    let operations = u64::try_from(items / WORK_PER_OPERATION).unwrap_or(u64::MAX).saturating_add(1);
+    if METER.with(|meter| meter.spend(operations)) { Ok(()) } else { Err(stopped()) }
+}
+
+/// The error that ends a script whose purse is empty. Scripts cannot catch it.
+pub fn stopped() -> Box<EvalAltResult> {
+    Box::new(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE))
+}
+
+/// Writes one line of a script's log, shortened and limited in number.
+pub fn log_line(message: &str) {
+    let line = METER.with(|meter| {
+        let line = meter.log_lines.get();
+        meter.log_lines.set(line.saturating_add(1));
+        line
+    });
+    if line > limits::MAX_LOG_LINES {
+        return;
+    }
+    let message = if line == limits::MAX_LOG_LINES { "(further lines of this call are left out)" } else { message };
+    let end = message.floor_char_boundary(limits::MAX_LOG_BYTES);
+    let message = message.get(..end).unwrap_or_default();
+    LOG.with(|target| match &mut *target.borrow_mut() {
+        Some(LogTarget::Trace { tenant, extension }) => {
+            tracing::info!(tenant = %tenant, extension = extension.name(), "{message}");
+        }
+        Some(LogTarget::Keep(lines)) => lines.push(message.to_owned()),
+        None => {}
+    });
+}

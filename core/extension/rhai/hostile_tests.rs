@@ -1,0 +1,384 @@
+//! Scripts that try to hurt the server. Each must be stopped, soon, with an error that says so, and the next call must
+//! work as if nothing had happened.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{Host, Script, sample};
+use crate::extension::{
+    ExtensionError, Extensions, FillInput, FillStrategy,
+    limits::{CALL_DEADLINE, MAX_SCRIPT_BYTES},
+    load::{Point, ScriptSource},
+    monotonic,
+};
+use crate::domain::ExtensionRef;
+
+/// The promise of ARCHITECTURE.md.
+const STOPPED_WITHIN: Duration = Duration::from_millis(50);
+
+static HOST: LazyLock<Arc<Host>> = LazyLock::new(|| Arc::new(Host::new().unwrap()));
+
+fn compile(text: &str) -> Result<Script, ExtensionError> {
+    Script::load(&HOST, ScriptSource { name: "rules/evil.rhai", text }, Point::Fill)
+}
+
+/// Runs `body` as a fill strategy, checks that it was stopped in time, and answers how.
+fn stopped(body: &str) -> String {
+    stopped_script(&format!("fn fill(avail, ads) {{ {body} }}"))
+}
+
+fn stopped_script(text: &str) -> String {
+    let script = compile(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let run = || {
+        let started = Instant::now();
+        let error = script.trial().expect_err(text);
+        (started.elapsed(), error.kind().to_owned())
+    };
+    // The best of three: on a busy machine a thread can lose the processor for longer than the whole limit.
+    let runs = [run(), run(), run()];
+    let (took, kind) = runs.into_iter().min().unwrap_or_default();
+    assert!(took < STOPPED_WITHIN, "stopped only after {took:?}: {text}");
+    kind
+}
+
+/// Stopped for what it used, not for a mistake in the test.
+fn check(body: &str) {
+    let kind = stopped(body);
+    assert!(["deadline", "limit"].contains(&kind.as_str()), "{kind}: {body}");
+}
+
+#[test]
+fn endless_loops_are_stopped() {
+    check("loop {}");
+    check("while true { let x = 1; }");
+    check("let n = 0; do { n += 1; } until n < 0; []");
+    check("let n = 0; for i in 0..9223372036854775807 { n = i; } []");
+    check("let n = 0; for i in range(0, 9223372036854775807, 1) { n = i; } []");
+    check("for a in ads { for b in ads { for c in ads { for d in ads { for e in ads {} } } } } loop {}");
+}
+
+#[test]
+fn endless_recursion_is_stopped() {
+    for text in [
+        "fn fill(avail, ads) { fill(avail, ads) }",
+        "fn a(n) { b(n + 1) } fn b(n) { a(n + 1) } fn fill(avail, ads) { a(0) }",
+        "fn grow(list) { grow(list + list) } fn fill(avail, ads) { grow([1]) }",
+        "fn f(n) { [1].map(|x| f(n + 1)) } fn fill(avail, ads) { f(0) }",
+        // Doubles at every level: few levels deep, but two to the power of thirty calls.
+        "fn f(n) { if n > 0 { f(n - 1); f(n - 1); } } fn fill(avail, ads) { f(30) }",
+    ] {
+        let kind = stopped_script(text);
+        assert!(["deadline", "limit"].contains(&kind.as_str()), "{kind}: {text}");
+    }
+}
+
+#[test]
+fn strings_cannot_grow_without_bound() {
+    check(r#"let s = "x"; loop { s += s; }"#);
+    check(r#"let s = "x"; loop { s = s + s; }"#);
+    check(r#"let s = "x"; loop { s.append(s); }"#);
+    check(r#"let s = "x"; loop { s = `${s}${s}`; }"#);
+    check(r#"let s = "x"; loop { s = [s, s].join(s); }"#);
+    check(r#"let s = "x"; loop { s = to_json(s + "\n"); s += s; }"#);
+    check(r#"let s = "x"; loop { s = [s, s].to_string(); }"#);
+    check(r#"let s = "\u0001"; loop { s = to_debug(s) + s; }"#);
+}
+
+#[test]
+fn a_replacement_is_measured_before_it_is_made() {
+    // Under Rhai's own `replace` this runs for seconds before any check.
+    let twice = r#"let s = ""; for i in 0..16 { s += "x"; } for i in 0..12 { s += s; } let t = s; s.replace("x", t); []"#;
+    check(twice);
+    check(r#"let s = "xxxxxxxx"; loop { s.replace("x", "xxxxxxxx"); }"#);
+}
+
+#[test]
+fn lists_cannot_grow_without_bound() {
+    check("let a = []; loop { a.push(1); }");
+    check("let a = [1]; loop { a.append(a); }");
+    check("let a = [1]; loop { a += a; }");
+    check("let a = [1]; loop { a = a + a; }");
+    check("let a = []; loop { a.insert(0, 1); }");
+    check("let a = [1]; loop { a = [a, a]; }");
+    check("let a = [1]; loop { a.push(a); }");
+    check("let a = []; a.push(1); loop { a.push(1); a = a.map(|x| a); }");
+    check("let a = []; for i in 0..4000 { a.push(i); } a.map(|x| a)");
+    check(r#"let s = ",,,,,,,,,,,,,,,,"; loop { s += s; s.split(","); }"#);
+    check("let a = [1, 2]; loop { a.retain(|x| true); a.append(a.filter(|x| true)); }");
+}
+
+#[test]
+fn maps_cannot_grow_without_bound() {
+    check(r#"let m = #{}; let n = 0; loop { n += 1; m[n.to_string()] = n; }"#);
+    check(r#"let m = #{}; loop { m = #{ a: m, b: m }; }"#);
+    check(r#"let m = #{}; let n = 0; loop { n += 1; m.set("k" + n, m); }"#);
+    check(r#"let m = #{}; let n = 0; loop { n += 1; let o = #{}; o["k" + n] = 1; m += o; }"#);
+    check(r#"let m = #{}; loop { m.x = m; }"#);
+}
+
+#[test]
+fn copies_of_full_lists_cannot_pile_up() {
+    check("let a = []; for i in 0..5000 { a.push(i); } let b = []; loop { b = a; a[0] = b.len(); }");
+    check("fn deep(a, n) { let b = a; deep(b, n + 1) } let a = []; for i in 0..9999 { a.push(i); } loop { let b = a; }"
+        .split_once("} ").map_or("", |(_, rest)| rest));
+}
+
+#[test]
+fn callbacks_pay_from_the_same_purse() {
+    let big = "let a = []; for i in 0..3000 { a.push(i); }";
+    for body in [
+        "loop { a.map(|x| x); }",
+        "a.map(|x| { loop {} })",
+        "a.filter(|x| { let n = 0; while n < 100000 { n += 1; } true })",
+        "loop { a.sort(|x, y| y - x); }",
+        "a.sort(|x, y| { loop {} })",
+        "loop { a.reduce(|sum, x| sum + x, 0); }",
+        "loop { a.all(|x| a.some(|y| y < 0) || true); }",
+        "a.map(|x| a.map(|y| a.map(|z| x)))",
+        "loop { a.index_of(|x| false); }",
+        "loop { a.find(|x| false); }",
+        "loop { ads.filter(|ad| ads.some(|other| false)); }",
+    ] {
+        check(&format!("{big} {body}"));
+    }
+}
+
+#[test]
+fn native_functions_over_large_values_cannot_outrun_the_deadline() {
+    let big = r#"let a = []; for i in 0..4000 { a.push("text number " + i); } let s = a.join(",");"#;
+    for body in [
+        "loop { a.contains(0); }",
+        "loop { a.sort(); a.reverse(); }",
+        "loop { a == a; }",
+        "loop { to_json(a); }",
+        "loop { a.to_string(); }",
+        "loop { a.join(s); }",
+        r#"loop { s.split(","); }"#,
+        r#"loop { s.index_of("zzz"); }"#,
+        "loop { s.to_upper(); }",
+        "loop { s.len(); }",
+        r#"loop { s.replace("number", "nombre"); s.replace("nombre", "number"); }"#,
+        "loop { for c in s {} }",
+        "loop { a.dedup(); }",
+        "loop { a.extract(1); }",
+        "loop { log(s); }",
+        "loop { s == s; s < s; s - s; }",
+    ] {
+        check(&format!("{big} {body}"));
+    }
+}
+
+#[test]
+fn catching_errors_does_not_help() {
+    check("loop { try { loop {} } catch (e) {} }");
+    check("loop { try { throw 1; } catch (e) { try { throw 2; } catch (f) {} } }");
+    check(r#"loop { try { let s = "x"; loop { s += s; } } catch {} }"#);
+    check("fn f() { f() } loop { try { f(); } catch {} }".split_once("} ").map_or("", |(_, rest)| rest));
+    check("loop { try { [1].map(|x| { loop {} }) } catch {} }");
+    check("loop { try { [2, 1].sort(|a, b| { loop {} }) } catch {} }");
+    check("let a = []; loop { try { a.push(nothing_like_it(1)); } catch { a.push(1); } }");
+}
+
+#[test]
+fn the_ways_out_of_the_sandbox_do_not_exist() {
+    for (body, why) in [
+        ("eval(\"1\")", "compile"),
+        ("import \"x\" as x; []", "compile"),
+        ("export avail; []", "compile"),
+        ("let f = Fn(\"fill\"); []", "compile"),
+        ("ads.curry(1)", "compile"),
+        ("ads.call(1)", "compile"),
+        ("sleep(10); []", "runtime"),
+        ("exit([])", "runtime"),
+        ("parse_json(\"[]\")", "runtime"),
+        ("timestamp()", "runtime"),
+        ("blob(1000000000)", "runtime"),
+        ("let a = [1]; a.pad(1000000000, 0); a", "runtime"),
+        ("let s = \"x\"; s.pad(1000000000, \"y\"); s", "runtime"),
+        ("\"x\" * 1000000000", "runtime"),
+        ("[1] * 1000000000", "runtime"),
+        ("get_fn_metadata_list()", "runtime"),
+        ("set_tag(avail, 1)", "runtime"),
+    ] {
+        let text = format!("fn fill(avail, ads) {{ {body} }}");
+        let kind = match compile(&text) {
+            Err(error) => error.kind(),
+            Ok(script) => script.trial().expect_err(body).kind(),
+        };
+        assert_eq!(kind, why, "{body}");
+    }
+}
+
+#[test]
+fn hostile_sources_are_refused_while_they_are_read() {
+    let deep = |open: &str, close: &str| format!("fn fill(avail, ads) {{ {}1{} }}", open.repeat(5000), close.repeat(5000));
+    let many: String = (0..1000).map(|index| format!("fn f{index}() {{}}\n")).collect();
+    let chain = format!("fn fill(avail, ads) {{ 1{} }}", " + 1".repeat(10_000));
+    for text in [
+        deep("(", ")"),
+        deep("[", "]"),
+        deep("#{a:", "}"),
+        deep("if true {", "}"),
+        deep("-", ""),
+        deep("!", ""),
+        deep("`${", "}`"),
+        deep("{", "}"),
+        "x".repeat(MAX_SCRIPT_BYTES + 1),
+        many + "fn fill(avail, ads) { [] }",
+        chain,
+        "/*".repeat(50_000),
+        "`${".repeat(50_000),
+        format!("fn fill(avail, ads) {{ {} }}", "\"".repeat(99_999)),
+    ] {
+        let started = Instant::now();
+        let refused = compile(&text).err().map(|error| error.kind());
+        let shown = text.get(..60).unwrap_or(&text);
+        assert!(started.elapsed() < 4 * STOPPED_WITHIN, "{:?}: {shown}", started.elapsed());
+        assert_eq!(refused, Some("compile"), "{shown}");
+    }
+}
+
+#[test]
+fn closures_stand_only_where_they_are_let_go_again() {
+    for body in [
+        "let f = |x| x; []",
+        "let a = []; let f = || a; a.push(f); []",
+        "let a = []; a.push(|| a); []",
+        "let a = []; a = || a; []",
+        "let a = #{}; a.f = || a; []",
+        "let a = []; [|| a]",
+        "let a = []; return || a",
+        "let a = []; if true { 1 } || a",
+        "let a = []; if true {} |x| a",
+        "let a = []; keep(|| a)",
+        "let a = []; `${|| a}`",
+        "let a = []; #{ f: || a }",
+        "let a = []; switch 1 { 1 => || a }",
+        "let a = []; ads.map(|ad| || a)",
+        "let a = []; [1].reduce(|x, y| x, || a)",
+        "let a = []; /* .map( */ || a",
+        "let a = []; .5 + .map(|| a)",
+        "let s = \"\\\"\"; || s",
+        "let s = #\"\"#; || s",
+        "let s = `\\${`; || s",
+        "let s = '\"'; || s",
+        "let s = 1; // \r || s",
+    ] {
+        let text = format!("fn keep(f) {{ f }} fn fill(avail, ads) {{ {body} }}");
+        assert!(compile(&text).is_err(), "{body}");
+    }
+    for body in [
+        "ads.map(|ad| ad.index)",
+        "let limit = 20; ads.filter( |ad| ad.duration < limit )",
+        "let a = 1 | 2; let b = true || false; let c = (true) || false; ads.filter(|ad| true || b)",
+        "let text = \"|x| a || b\"; let other = `|| ${1 | 2} ||`; /* |a| */ []",
+    ] {
+        let text = format!("fn fill(avail, ads) {{ {body} }}");
+        let script = compile(&text).unwrap_or_else(|error| panic!("{error}: {body}"));
+        assert!(script.trial().is_ok(), "{body}: {:?}", script.trial());
+    }
+}
+
+#[test]
+fn list_functions_cannot_be_replaced_by_ones_that_keep_closures() {
+    for text in [
+        "fn map(f) { f } fn fill(avail, ads) { [] }",
+        "fn int.filter(f) { f } fn fill(avail, ads) { [] }",
+        "fn \"Ads\".filter ( f ) { f } fn fill(avail, ads) { [] }",
+        "private fn sort(f) { f } fn fill(avail, ads) { [] }",
+    ] {
+        assert!(compile(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_script_keeps_nothing_from_one_call_to_the_next() {
+    let script = compile("const LIMIT = 2; let count = 0; fn fill(avail, ads) { let pod = []; pod.push(LIMIT - 2); pod }");
+    let script = script.unwrap();
+    assert!((0..3).all(|_| script.trial().is_ok()));
+}
+
+fn load(text: &str) -> Arc<dyn FillStrategy> {
+    let scripts = BTreeMap::from([("evil.rhai".to_owned(), text.to_owned())]);
+    let extensions = Extensions::new(monotonic()).unwrap();
+    // Behaves in the trial call, which has a 60 s avail.
+    extensions.load_fill(&ExtensionRef::File("evil.rhai".to_owned()), &scripts, "evil").unwrap().extension
+}
+
+fn ask(strategy: &dyn FillStrategy, seconds: i64) -> Result<Vec<usize>, ExtensionError> {
+    sample::with_avail(seconds, |request, candidates| {
+        strategy.fill(&FillInput { request, candidates, config: &Value::Null })
+    })
+}
+
+#[test]
+fn what_keeps_failing_is_soon_left_alone_and_costs_nothing() {
+    let evil = load("fn fill(avail, ads) { if avail.duration == 60.0 { [] } else { loop {} } }");
+    let asked: Vec<bool> = (0..7).map(|_| ask(&*evil, 30).unwrap_err().kind() != "circuit_open").collect();
+    assert_eq!(asked, [true, true, true, true, true, false, false]);
+    let started = Instant::now();
+    assert_eq!(ask(&*evil, 30).unwrap_err().kind(), "circuit_open");
+    assert!(started.elapsed() < Duration::from_millis(1));
+}
+
+#[test]
+fn other_tenants_calls_are_no_slower_beside_a_hostile_one() {
+    let good = load("fn fill(avail, ads) { [ads[0]] }");
+    let evil = compile("fn fill(avail, ads) { let a = [1]; loop { a.push(1); } }").unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                assert!(evil.trial().is_err());
+            }
+        });
+        let mut times: Vec<Duration> = (0..400)
+            .map(|_| {
+                let started = Instant::now();
+                assert!(ask(&*good, 60).is_ok());
+                started.elapsed()
+            })
+            .collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        times.sort();
+        // The median: on a busy machine single calls wait for the processor.
+        assert!(times[200] < CALL_DEADLINE / 20, "{:?}", times[200]);
+    });
+}
+
+#[test]
+fn answers_are_checked_whatever_the_script_says() {
+    for (answer, complaint) in [
+        ("[0, 0]", "chosen twice"),
+        ("[99]", "there is no ad 99"),
+        ("[-1]", "there is no ad -1"),
+        ("[0, 1, 2, 3, 4, 5, 6]", "longer than the avail"),
+        ("[\"nobody\"]", "there is no ad `nobody`"),
+        ("7", "a list of ads"),
+        ("[#{}]", "where an ad, its index or its id was expected"),
+    ] {
+        let evil = load(&format!("fn fill(avail, ads) {{ if avail.duration == 60.0 {{ [] }} else {{ {answer} }} }}"));
+        let error = ask(&*evil, 90).unwrap_err();
+        assert_eq!(error.kind(), "answer");
+        assert!(error.to_string().contains(complaint), "{error}");
+    }
+}
+
+#[test]
+fn probe_locks() {
+    for body in [
+        "a.append(a)", "a.push(a)", "a += a", "a = a + a", "a[0] = a", "a[0] = a.len()", "a[a.len() - 1] = 1", "m.x = m", "m.x = m.len()", "m[m.keys()[0]] = m",
+        "g(a, a)", "h(a)", "for x in a { a[0] = x; }", "for x in a { a.push(x); }", "let b = a; b.push(a)", "a == a", "if a == a {}", "s += s", "s.append(s)", "s.replace(s, s)", "s = s + s", "n += n", "n = n + n", "max(n, n)", "a.insert(n, n)", "a[n] = n", "a[n] += a[n]", "m.x += m.x", "m.l.push(m.l)", "m.l.push(m)", "`${a}${a}`", "a.map(|x| n)", "a.map(|x| m)", "m.l.map(|x| m.x)", "a.map(|x| a.len())", "b.map(|x| { b.push(1) })", "a.len().max(a.len())","a.contains(a)", "a in a", "m.l[0] = m.x", "m.l[m.x] = 2", "m.remove(m.keys()[0])", "[a, a]", "#{ x: a, y: a }", "switch a { _ => a }", "min(a.len(), a.len())",
+    ] {
+        let text = format!("fn g(x, y) {{ x.push(y.len()); x.map(|v| y.len()) }} fn h(x) {{ x.map(|v| 1) }} fn fill(avail, ads) {{ let a = [1, 2]; let m = #{{ x: 1, l: [1, 2] }}; let s = \"abc\"; let n = 1; let b = [1]; [1].map(|q| a.len() + m.len() + s.len() + n + b.len()); {body}; [] }}");
+        let script = match compile(&text) { Ok(s) => s, Err(e) => { println!("{body}: {e}"); continue } };
+        let started = Instant::now();
+        let r = script.trial().map(|_| ());
+        println!("{:?} {body}: {r:?}", started.elapsed());
+    }
+}

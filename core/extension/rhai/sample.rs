@@ -1,0 +1,158 @@
+//! Typical inputs, for the trial call at activation and for `cuetone rules explain`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{guard::Usage, script::Script};
+use crate::{
+    domain::{
+        Avail, AvailId, AvailKind, Beaconing, DeviceType, Event, EventType, Moment, Position, Slug, Span, Viewer,
+    },
+    extension::{
+        Candidate, DetectInput, ExtensionError, FillInput, LocalTime, PlacedCue, RequestContext, RuleInput, SinkInput,
+        Window, load::Point,
+    },
+    media::cue::{Cue, CueKind, Dialect, Signal},
+};
+
+/// 2026-01-05 09:00 UTC, a Monday.
+const NOON: Moment = Moment(1_767_603_600 * 1_000_000);
+
+/// Runs a script once with the typical input of its point and no configuration.
+pub fn trial(script: &Script) -> Result<Usage, ExtensionError> {
+    run(script, &Value::Null)
+}
+
+/// As [`trial`], with a configuration.
+pub fn run(script: &Script, config: &Value) -> Result<Usage, ExtensionError> {
+    let script = script.clone();
+    match script.point() {
+        Point::Detect => detect(script, config),
+        Point::Targeting => with_request(|request, candidates| {
+            let input = RuleInput { request, candidates, config };
+            script.targeting().run(&input).map(|ran| ran.usage)
+        }),
+        Point::Fill => with_request(|request, candidates| {
+            script.fill().run(&FillInput { request, candidates, config }).map(|ran| ran.usage)
+        }),
+        Point::Sink => {
+            let events = events()?;
+            script.sink().run(&SinkInput { tenant: "sample", events: &events, config }).map(|ran| ran.usage)
+        }
+    }
+}
+
+/// A minute of live window with an announced break, and one break known from before.
+fn detect(script: Script, config: &Value) -> Result<Usage, ExtensionError> {
+    let seconds = |seconds: i64| NOON + Span::from_secs(seconds);
+    let signal = Signal {
+        command: "splice_insert",
+        segmentation_type_id: Some(0x34),
+        upid: Some("SAMPLE".to_owned()),
+        upid_type: Some(9),
+        segment_num: Some(1),
+        segments_expected: Some(1),
+    };
+    let cue = |kind, duration| Cue {
+        kind,
+        dialect: Dialect::CueOut,
+        id: Some("42".to_owned()),
+        duration,
+        elapsed: None,
+        at: None,
+        signal: Some(signal.clone()),
+    };
+    let window = Window {
+        live: true,
+        start: seconds(0),
+        end: seconds(60),
+        boundaries: (0..10).map(|index| seconds(6 * index)).collect(),
+        cues: vec![
+            PlacedCue { at: seconds(12), cue: cue(CueKind::Out, Some(Span::from_secs(30))) },
+            PlacedCue { at: seconds(42), cue: cue(CueKind::In, None) },
+        ],
+    };
+    let known = [avail(seconds(-360), 60)];
+    let input = DetectInput {
+        window: &window,
+        known: &known,
+        break_interval: Span::from_secs(360),
+        break_duration: Span::from_secs(120),
+        config,
+    };
+    script.detector().run(&input).map(|ran| ran.usage)
+}
+
+fn avail(start: Moment, seconds: i64) -> Avail {
+    Avail {
+        id: AvailId::new("sample-1"),
+        start,
+        duration: Span::from_secs(seconds),
+        kind: AvailKind::Replace,
+        position: Position::MidRoll,
+        closed: true,
+        source: "sample".to_owned(),
+        metadata: BTreeMap::from([("upid".to_owned(), "SAMPLE".to_owned())]),
+    }
+}
+
+fn with_request<T>(body: impl FnOnce(&RequestContext<'_>, &[Candidate<'_>]) -> T) -> T {
+    with_avail(60, body)
+}
+
+/// Twenty ads of a typical library, a viewer of whom everything is known, and an avail of so many seconds.
+pub fn with_avail<T>(seconds: i64, body: impl FnOnce(&RequestContext<'_>, &[Candidate<'_>]) -> T) -> T {
+    const LENGTHS: [i64; 5] = [30, 15, 20, 10, 30];
+    let labels = BTreeMap::from([("rating".to_owned(), "PG".to_owned()), ("category".to_owned(), "travel".to_owned())]);
+    let viewer = Viewer {
+        session_id: Some("sample".into()),
+        geo: "US".into(),
+        device: DeviceType::SmartTv,
+        params: BTreeMap::from([("app".into(), "sample".into())]),
+    };
+    let avail = avail(NOON, seconds);
+    let now = LocalTime { year: 2026, month: 1, day: 5, hour: 9, minute: 0, weekday: 1, moment: NOON };
+    let request = RequestContext {
+        tenant: "sample",
+        channel: "news",
+        channel_labels: &labels,
+        viewer: &viewer,
+        avail: &avail,
+        now,
+        seed: 7,
+    };
+    let ids: Vec<String> = (0..20).map(|index| format!("sample-ad-{index}")).collect();
+    let candidates = ids.iter().zip(LENGTHS.iter().cycle()).enumerate().map(|(index, (id, length))| Candidate {
+        id,
+        campaign: (index % 4 != 0).then_some("sample-campaign"),
+        duration: Span::from_secs(*length),
+        priority: 10 - i32::try_from(index).unwrap_or(0) / 4,
+        cpm_micros: 12_500_000,
+        score: 0.0,
+        labels: &labels,
+        seen: u32::from(index % 3 == 0),
+    });
+    body(&request, &candidates.collect::<Vec<_>>())
+}
+
+fn events() -> Result<Vec<Event>, ExtensionError> {
+    let slug = |text: &str| text.parse::<Slug>().map_err(|message| ExtensionError::Answer { path: "sample".to_owned(), message });
+    let event = |event_type| {
+        Ok(Event {
+            tenant: slug("sample")?,
+            channel: slug("news")?,
+            session: "sample-session".to_owned(),
+            avail: AvailId::new("sample-1"),
+            pod_position: 0,
+            ad: slug("sample-ad")?,
+            campaign: Some(slug("sample-campaign")?),
+            event_type,
+            time: NOON,
+            device: DeviceType::SmartTv,
+            geo: "US".into(),
+            counted_by: Beaconing::Segment,
+        })
+    };
+    [EventType::Impression, EventType::Start, EventType::Complete].into_iter().map(event).collect()
+}

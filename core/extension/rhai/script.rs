@@ -1,0 +1,275 @@
+//! A compiled script and the one function through which it runs.
+
+use std::sync::Arc;
+
+use rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
+
+use super::{
+    api::config::ConfigCache,
+    closures,
+    detector::RhaiDetector,
+    diagnose,
+    engine::Host,
+    fill::RhaiFill,
+    guard::{self, Budget, LogTarget, Stop, Usage},
+    sample,
+    sink::RhaiSink,
+    targeting::RhaiTargeting,
+};
+use crate::extension::{
+    ExtensionError,
+    limits::MAX_SCRIPT_BYTES,
+    load::{Point, ScriptSource},
+};
+
+/// The functions that a point asks for, and the arguments they may take.
+pub struct Entry {
+    pub function: &'static str,
+    /// Without and with the configuration, which comes last.
+    pub arguments: &'static [&'static str],
+}
+
+impl Entry {
+    fn shown(&self) -> String {
+        format!("fn {}({})", self.function, self.arguments.join(", "))
+    }
+}
+
+/// What a script of this point may define; one of them is enough.
+pub fn entries(point: Point) -> &'static [Entry] {
+    match point {
+        Point::Detect => &[Entry { function: "detect", arguments: &["window", "known", "config"] }],
+        Point::Targeting => &[
+            Entry { function: "target", arguments: &["ad", "request", "config"] },
+            Entry { function: "target_all", arguments: &["ads", "request", "config"] },
+        ],
+        Point::Fill => &[Entry { function: "fill", arguments: &["avail", "ads", "config"] }],
+        Point::Sink => &[Entry { function: "deliver", arguments: &["events", "config"] }],
+    }
+}
+
+/// A compiled script that has the function its point needs.
+#[derive(Clone)]
+pub struct Script {
+    inner: Arc<Inner>,
+    tenant: Arc<str>,
+    budget: Budget,
+    keep_log: bool,
+}
+
+struct Inner {
+    host: Arc<Host>,
+    ast: AST,
+    path: String,
+    text: String,
+    point: Point,
+    function: &'static str,
+    takes_config: bool,
+    reads_labels: bool,
+    config: ConfigCache,
+}
+
+/// What came of a call, and what it cost.
+#[derive(Debug)]
+pub struct Ran<T> {
+    pub answer: T,
+    pub usage: Usage,
+    /// Kept only where the caller asked for it.
+    pub log: Vec<String>,
+}
+
+pub fn compile(host: &Host, source: ScriptSource<'_>) -> Result<AST, ExtensionError> {
+    let fault = |line, column, message: String, hint: Option<String>| ExtensionError::Compile {
+        path: source.name.to_owned(),
+        line,
+        column,
+        message,
+        hint,
+    };
+    if source.text.len() > MAX_SCRIPT_BYTES {
+        let message = format!("the script has {} bytes; at most {MAX_SCRIPT_BYTES} are allowed", source.text.len());
+        return Err(fault(1, 1, message, None));
+    }
+    closures::check(source.text).map_err(|found| {
+        fault(found.line, found.column, closures::MESSAGE.to_owned(), Some(closures::HINT.to_owned()))
+    })?;
+    let diagnosed = |error| diagnose::parse(&host.vocabulary, source.name, source.text, &error);
+    // Functions do not see a script's constants by themselves; the compiler writes them in where it is told of them.
+    // It does so for numbers, texts and truth values only; others stay unknown, and `diagnose` says what to write.
+    let constants = host.reader.compile(source.text).map_err(diagnosed)?;
+    let mut scope = Scope::new();
+    for (name, _, value) in constants.iter_literal_variables(true, false) {
+        if !value.is_array() && !value.is_map() {
+            scope.push_constant_dynamic(name, value);
+        }
+    }
+    let mut ast = host.engine.compile_with_scope(&scope, source.text).map_err(diagnosed)?;
+    ast.set_source(source.name);
+    Ok(ast)
+}
+
+impl Script {
+    /// Compiles, and checks that the script has what `point` needs. Does not run it: see [`Script::trial`].
+    pub fn load(host: &Arc<Host>, source: ScriptSource<'_>, point: Point) -> Result<Self, ExtensionError> {
+        let ast = compile(host, source)?;
+        let (function, takes_config) = find_entry(&ast, point).map_err(|(message, hint)| ExtensionError::Compile {
+            path: source.name.to_owned(),
+            line: 1,
+            column: 1,
+            message,
+            hint: Some(hint),
+        })?;
+        // Labels cost more to hand over than all else of an ad; they are reached by name only, except where a whole
+        // ad is written out.
+        let reaches_labels = ["labels", "json", "log", "print", "debug", "string", "`", "+", "shipped_"];
+        let code = closures::without_comments(source.text);
+        let inner = Inner {
+            reads_labels: reaches_labels.iter().any(|word| code.contains(word)),
+            host: Arc::clone(host),
+            ast,
+            path: source.name.to_owned(),
+            text: source.text.to_owned(),
+            point,
+            function,
+            takes_config,
+            config: ConfigCache::default(),
+        };
+        Ok(Self { inner: Arc::new(inner), tenant: "".into(), budget: Budget::default(), keep_log: false })
+    }
+
+    /// The point that a script is for, by the functions that it defines.
+    pub fn guess_point(host: &Arc<Host>, source: ScriptSource<'_>) -> Result<Option<Point>, ExtensionError> {
+        let ast = compile(host, source)?;
+        Ok(Point::ALL.into_iter().find(|point| {
+            entries(*point).iter().any(|entry| ast.iter_functions().any(|function| function.name == entry.function))
+        }))
+    }
+
+    /// Labels what it logs.
+    pub fn for_tenant(mut self, tenant: &str) -> Self {
+        self.tenant = tenant.into();
+        self
+    }
+
+    /// With other limits than the usual.
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Hands log lines to the caller instead of to the server's log.
+    pub fn keep_log(mut self) -> Self {
+        self.keep_log = true;
+        self
+    }
+
+    pub fn path(&self) -> &str {
+        &self.inner.path
+    }
+    pub fn text(&self) -> &str {
+        &self.inner.text
+    }
+    pub fn point(&self) -> Point {
+        self.inner.point
+    }
+    /// The function that answers.
+    pub fn function(&self) -> &'static str {
+        self.inner.function
+    }
+    pub(super) fn reads_labels(&self) -> bool {
+        self.inner.reads_labels
+    }
+    pub(super) fn takes_config(&self) -> bool {
+        self.inner.takes_config
+    }
+    pub(super) fn config(&self) -> &ConfigCache {
+        &self.inner.config
+    }
+    /// Names and parameters of the functions that the script defines.
+    pub fn functions(&self) -> Vec<String> {
+        let functions = self.inner.ast.iter_functions().filter(|function| !function.name.starts_with("anon$"));
+        functions.map(|function| format!("{}({})", function.name, function.params.join(", "))).collect()
+    }
+
+    pub fn detector(self) -> RhaiDetector {
+        RhaiDetector(self)
+    }
+    pub fn targeting(self) -> RhaiTargeting {
+        RhaiTargeting(self)
+    }
+    pub fn fill(self) -> RhaiFill {
+        RhaiFill(self)
+    }
+    pub fn sink(self) -> RhaiSink {
+        RhaiSink(self)
+    }
+
+    /// Asks it once with a made-up but typical input, so that a slip shows when a script is activated and not when a
+    /// viewer waits.
+    pub fn trial(&self) -> Result<Usage, ExtensionError> {
+        sample::trial(&self.clone().keep_log())
+    }
+
+    /// Runs `body` within the script's limits; `body` calls [`Script::ask`] as often as it needs.
+    pub(super) fn run<T>(
+        &self,
+        body: impl FnOnce() -> Result<T, ExtensionError>,
+    ) -> Result<Ran<T>, ExtensionError> {
+        let log = if self.keep_log {
+            LogTarget::Keep(Vec::new())
+        } else {
+            LogTarget::Trace { tenant: Arc::clone(&self.tenant), extension: self.inner.clone() }
+        };
+        let (answer, usage, log) = guard::metered(self.budget, log, body);
+        let path = || self.inner.path.clone();
+        match usage.stop {
+            Some(Stop::Deadline) => return Err(ExtensionError::Deadline { path: path(), limit: self.budget.deadline }),
+            Some(Stop::Operations) => {
+                let what = format!("{} operations", self.budget.operations);
+                return Err(ExtensionError::Limit { path: path(), what });
+            }
+            None => {}
+        }
+        let log = if let LogTarget::Keep(lines) = log { lines } else { Vec::new() };
+        answer.map(|answer| Ran { answer, usage, log })
+    }
+
+    /// Calls the script's function. Only inside of [`Script::run`].
+    pub(super) fn ask(&self, arguments: impl FuncArgs) -> Result<Dynamic, ExtensionError> {
+        let Inner { host, ast, path, text, function, .. } = &*self.inner;
+        // The script's own statements were folded into its functions when it was compiled.
+        let options = CallFnOptions::new().eval_ast(false).rewind_scope(false);
+        host.engine
+            .call_fn_with_options::<Dynamic>(options, &mut Scope::new(), ast, function, arguments)
+            .map_err(|error| diagnose::runtime(&host.vocabulary, path, text, &error))
+    }
+
+    /// An answer that makes no sense, in words for the script's author.
+    pub(super) fn bad_answer(&self, message: impl Into<String>) -> ExtensionError {
+        ExtensionError::Answer { path: self.inner.path.clone(), message: message.into() }
+    }
+}
+
+impl guard::Named for Inner {
+    fn name(&self) -> &str {
+        &self.path
+    }
+}
+
+/// The function to call and whether it takes the configuration; or what is wrong and what to write.
+fn find_entry(ast: &AST, point: Point) -> Result<(&'static str, bool), (String, String)> {
+    let write = || entries(point).iter().map(Entry::shown).collect::<Vec<_>>().join(" or ");
+    let mut wrong = None;
+    for entry in entries(point) {
+        let full = entry.arguments.len();
+        for function in ast.iter_functions().filter(|function| function.name == entry.function) {
+            let count = function.params.len();
+            if count == full || count + 1 == full {
+                return Ok((entry.function, count == full));
+            }
+            wrong = Some(format!("`{}` takes {count} arguments here", entry.function));
+        }
+    }
+    let message = wrong.unwrap_or_else(|| format!("a {point} script needs a function that this one does not define"));
+    Err((message, format!("write {} {{ … }}; the last argument may be left out", write())))
+}

@@ -1,0 +1,10 @@
+//! Media formats: playlists, cues, SCTE-35. Pure: no I/O, no tenants, no clock.
+
+pub mod attributes;
+pub mod cue;
+pub mod datetime;
+pub mod multivariant;
+pub mod playlist;
+pub mod scte35;
+pub mod tag;
+pub mod uri;

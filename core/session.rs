@@ -1,0 +1,372 @@
+//! Viewers' sessions: opened with the multivariant playlist, kept small, asked again every few seconds.
+//!
+//! A refresh that brings nothing new costs two look-ups. A new version of the origin costs one walk over the timeline;
+//! a new avail one decision, made once and kept (in [`decide`]). Bodies are shared between viewers who see the same.
+//! Deliberately does not know HTTP, SQL or script engines.
+
+mod body;
+mod decide;
+mod token;
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
+
+use moka::sync::Cache;
+use parking_lot::Mutex;
+
+pub use self::{body::Body, token::SessionToken};
+use self::body::{BodyKey, Links, rendition_name};
+use crate::{
+    channel::{Reference, live_pre_roll},
+    creatives::{Creatives, Readiness},
+    domain::{Beaconing, Clock, Moment, Slug, Viewer},
+    media::multivariant::RenditionKind,
+    origin::{Lineup, OriginError},
+    registry::{ChannelRuntime, Registry, TenantRuntime},
+    stitch::{
+        pod::Pod,
+        render::{Numbering, Render, RenderError},
+        timeline::{Splice, Timeline},
+        track::{Container, Track},
+    },
+    tracking::Journal,
+};
+
+/// Ads may raise a session's target duration to this, not further: players wait three of them before they start.
+const MAX_RAISED_TARGET: u32 = 10;
+
+/// Rendered playlists kept, in bytes. They live for one version of the origin; this is some 10,000 different ones.
+const BODY_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A body is of no use once the origin has moved on.
+const BODY_LIFE: Duration = Duration::from_secs(20);
+
+/// How long sessions that make the same decision share its pod.
+const POD_LIFE: Duration = Duration::from_secs(900);
+const MAX_PODS: u64 = 200_000;
+
+/// Locks that keep a session's renditions from deciding at the same time; sessions share them by hash.
+const TURNS: usize = 1024;
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SessionError {
+    #[error("no such channel")]
+    NoChannel,
+    #[error("no such session, or it has ended; open the channel's playlist again")]
+    NoSession,
+    #[error("no such rendition")]
+    NoRendition,
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// One viewer on one channel.
+pub struct Session {
+    pub token: SessionToken,
+    pub viewer: Viewer,
+    tenant: Arc<TenantRuntime>,
+    channel: Arc<ChannelRuntime>,
+    lineup: Arc<Lineup>,
+    /// VOD keeps the version that it began with.
+    title: OnceLock<Arc<Reference>>,
+    target_duration: u32,
+    version: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    timeline: Timeline,
+    /// The version of the reference rendition that the timeline has followed.
+    followed: u64,
+    renditions: Vec<RenditionState>,
+    /// How often each ad was given to this viewer.
+    seen: Vec<(Slug, u32)>,
+}
+
+/// What one rendition remembers between refreshes.
+struct RenditionState {
+    index: u8,
+    /// Versions of the rendition and the reference that `body` was made of.
+    track: u64,
+    reference: u64,
+    numbering: Numbering,
+    body: Weak<Body>,
+}
+
+impl Session {
+    pub fn tenant(&self) -> &Slug {
+        &self.tenant.manifest.tenant.slug
+    }
+    pub fn channel(&self) -> &Slug {
+        &self.channel.channel.slug
+    }
+}
+
+/// Settings of the session layer.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSettings {
+    pub idle: Duration,
+    pub max: u64,
+    /// How long ad-segment addresses stay good after their break.
+    pub link_life: Duration,
+}
+
+pub struct Sessions {
+    registry: Arc<Registry>,
+    creatives: Arc<Creatives>,
+    journal: Arc<Journal>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Fn() -> u64 + Send + Sync>,
+    settings: SessionSettings,
+    open: Cache<SessionToken, Arc<Session>>,
+    bodies: Cache<BodyKey, Arc<Body>>,
+    pods: Cache<decide::PodKey, Arc<Pod>>,
+    next_pod: std::sync::atomic::AtomicU64,
+    turns: Box<[tokio::sync::Mutex<()>]>,
+    hash: RandomState,
+}
+
+impl Sessions {
+    pub fn new(
+        registry: Arc<Registry>,
+        creatives: Arc<Creatives>,
+        journal: Arc<Journal>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Fn() -> u64 + Send + Sync>,
+        settings: SessionSettings,
+    ) -> Arc<Self> {
+        let weigh = |_: &BodyKey, body: &Arc<Body>| u32::try_from(body.text.len() + 256).unwrap_or(u32::MAX);
+        Arc::new(Self {
+            registry,
+            creatives,
+            journal,
+            clock,
+            random,
+            settings,
+            open: Cache::builder().max_capacity(settings.max).time_to_idle(settings.idle).build(),
+            bodies: Cache::builder().max_capacity(BODY_CACHE_BYTES).weigher(weigh).time_to_live(BODY_LIFE).build(),
+            pods: Cache::builder().max_capacity(MAX_PODS).time_to_live(POD_LIFE).build(),
+            next_pod: std::sync::atomic::AtomicU64::new(1),
+            turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
+            hash: RandomState::new(),
+        })
+    }
+
+    /// Sessions that are open now, roughly.
+    pub fn count(&self) -> u64 {
+        self.open.entry_count()
+    }
+
+    pub fn get(&self, token: &SessionToken) -> Option<Arc<Session>> {
+        self.open.get(token)
+    }
+
+    /// Opens a session; answers its multivariant playlist, with addresses relative to `/fast/{tenant}/{channel}.m3u8`.
+    pub async fn open(&self, tenant: &str, channel: &str, viewer: Viewer) -> Result<String, SessionError> {
+        let (session, lineup) = self.start(tenant, channel, viewer).await?;
+        let prefix = format!("{}/{}", session.channel(), session.token);
+        Ok(lineup.multivariant.render(|index, out| {
+            let kind = lineup.multivariant.renditions.get(index).map_or(RenditionKind::Variant, |r| r.kind);
+            out.push_str(&format!("{prefix}/{}.m3u8", rendition_name(kind, index)));
+        }))
+    }
+
+    async fn start(
+        &self,
+        tenant: &str,
+        channel: &str,
+        viewer: Viewer,
+    ) -> Result<(Arc<Session>, Arc<Lineup>), SessionError> {
+        let (tenant, channel) = {
+            let snapshot = self.registry.snapshot();
+            let (tenant, channel) = snapshot.channel(tenant, channel).ok_or(SessionError::NoChannel)?;
+            (tenant.clone(), channel.clone())
+        };
+        let lineup = channel.running.origin.lineup().await?;
+        let token = SessionToken::new(&tenant.url_key, channel.channel.slug.as_str(), (self.random)());
+        let has_fmp4 = lineup.specs.iter().any(|spec| spec.container == Container::Fmp4);
+        let session = Arc::new(Session {
+            target_duration: self.target_duration(&tenant, &lineup),
+            version: lineup.version.max(if has_fmp4 { 6 } else { 3 }),
+            token,
+            viewer,
+            tenant,
+            channel,
+            lineup: lineup.clone(),
+            title: OnceLock::new(),
+            state: Mutex::default(),
+        });
+        self.open.insert(token, session.clone());
+        metrics::counter!("cuetone_sessions_opened_total", "tenant" => session.tenant().to_string()).increment(1);
+        Ok((session, lineup))
+    }
+
+    /// Fixed for the session (RFC 8216bis 6.2.1): the origin's, or that of the longest ad segment that may come.
+    fn target_duration(&self, tenant: &TenantRuntime, lineup: &Lineup) -> u32 {
+        let ads = tenant.manifest.ads.iter().filter_map(|ad| tenant.creative_url(&ad.slug));
+        let ready = ads.filter_map(|url| match self.creatives.readiness(url) {
+            Readiness::Ready(creative) => Some(creative),
+            _ => None,
+        });
+        let fitting = ready.filter(|creative| creative.fits_all(&lineup.specs, u32::MAX).is_ok());
+        let longest = fitting.filter_map(|creative| u32::try_from(creative.target_duration()).ok());
+        let raised = longest.filter(|target| *target <= MAX_RAISED_TARGET).max().unwrap_or(0);
+        lineup.target_duration.max(raised)
+    }
+
+    /// A rendition's playlist as this viewer is to see it now.
+    pub async fn playlist(&self, session: &Arc<Session>, rendition: usize) -> Result<Arc<Body>, SessionError> {
+        let now = self.clock.now();
+        let lineup = &session.lineup;
+        let spec = lineup.specs.get(rendition).ok_or(SessionError::NoRendition)?;
+        let reference = match session.known_reference(now) {
+            Some(reference) => reference,
+            None => self.reference(session).await?,
+        };
+        let track = if rendition == lineup.reference {
+            reference.track.clone()
+        } else {
+            match lineup.fresh(rendition, now) {
+                Some(track) => track,
+                None => lineup.track(rendition, Some(&reference.track)).await?,
+            }
+        };
+        if let Some(body) = session.unchanged(rendition, &track, &reference) {
+            return Ok(body);
+        }
+        self.follow(session, &reference).await;
+        let mut state = session.state.lock();
+        let splices: Vec<Splice> = state.timeline.splices().cloned().collect();
+        let numbering = state.numbering(rendition);
+        let key = BodyKey::new(&track, &reference.track, rendition, session.target_duration, &numbering, &splices);
+        let body = match self.bodies.get(&key) {
+            Some(body) => body,
+            None => {
+                let reference_spec = lineup.specs.get(lineup.reference).ok_or(SessionError::NoRendition)?;
+                let render = Render {
+                    track: &track,
+                    limit: reference.track.end(),
+                    spec,
+                    reference: reference_spec,
+                    splices: &splices,
+                    target_duration: session.target_duration,
+                    version: session.version,
+                };
+                let direct = session.channel.channel.beaconing != Beaconing::Segment;
+                let links = Links::new(&session.tenant.url_key, session.channel(), direct);
+                let (text, next) = render.render(&numbering, &links)?;
+                let body = Arc::new(Body::new(text, next));
+                self.bodies.insert(key, body.clone());
+                body
+            }
+        };
+        state.remember(rendition, &track, &reference.track, &body);
+        Ok(body)
+    }
+
+    async fn reference(&self, session: &Session) -> Result<Arc<Reference>, SessionError> {
+        // Detectors are those of now; the channel may have been reloaded since the session began.
+        let current = self.current(session);
+        let reference = current.1.running.reference(&session.lineup, &current.1.detector).await?;
+        if session.lineup.ended {
+            return Ok(session.title.get_or_init(|| reference).clone());
+        }
+        Ok(reference)
+    }
+
+    /// The session's tenant and channel as they are now, or as they were when they are gone.
+    fn current(&self, session: &Session) -> (Arc<TenantRuntime>, Arc<ChannelRuntime>) {
+        let snapshot = self.registry.snapshot();
+        let found = snapshot.channel(session.tenant().as_str(), session.channel().as_str());
+        match found {
+            Some((tenant, channel)) if Arc::ptr_eq(&channel.running, &session.channel.running) => {
+                (tenant.clone(), channel.clone())
+            }
+            _ => (session.tenant.clone(), session.channel.clone()),
+        }
+    }
+
+    /// Brings the session's timeline up to the reference and decides what is new, once.
+    async fn follow(&self, session: &Arc<Session>, reference: &Reference) {
+        let track = &reference.track;
+        if session.state.lock().followed >= track.id {
+            return;
+        }
+        let turn = usize::try_from(self.hash.hash_one(session.token) % TURNS as u64).unwrap_or(0);
+        let Some(turn) = self.turns.get(turn) else { return };
+        let _turn = turn.lock().await;
+        let (tenant, channel) = self.current(session);
+        let undecided = {
+            let mut state = session.state.lock();
+            if state.followed >= track.id {
+                return;
+            }
+            let mut avails = reference.avails.clone();
+            if let Some(pre_roll) = channel.channel.pre_roll.as_ref().filter(|_| state.timeline.is_new() && !track.ended) {
+                let own = live_pre_roll(pre_roll, track, &avails, session.target_duration);
+                avails.extend(own.map(Arc::new));
+            }
+            state.timeline.follow(track, &avails, channel.channel.mid_break_join)
+        };
+        for avail in undecided {
+            let pod = self.decide(session, &tenant, &channel, &avail, track).await;
+            session.state.lock().timeline.place(avail, pod);
+        }
+        let mut state = session.state.lock();
+        state.timeline.decided(track);
+        state.followed = track.id;
+    }
+}
+
+impl Session {
+    /// The reference if neither origin nor detector need be asked.
+    fn known_reference(&self, now: Moment) -> Option<Arc<Reference>> {
+        if let Some(title) = self.title.get() {
+            return Some(title.clone());
+        }
+        let track = self.lineup.fresh(self.lineup.reference, now)?;
+        self.channel.running.fresh(&track)
+    }
+
+    /// The playlist made last, if it was made of these versions and somebody still keeps it.
+    fn unchanged(&self, rendition: usize, track: &Track, reference: &Reference) -> Option<Arc<Body>> {
+        let state = self.state.lock();
+        let known = state.renditions.iter().find(|known| usize::from(known.index) == rendition)?;
+        if known.track == track.id && known.reference == reference.track.id { known.body.upgrade() } else { None }
+    }
+}
+
+impl State {
+    /// The numbering to go on with; a rendition used for the first time goes on as the one used last.
+    fn numbering(&self, rendition: usize) -> Numbering {
+        let own = self.renditions.iter().find(|known| usize::from(known.index) == rendition);
+        let latest = self.renditions.iter().max_by_key(|known| known.reference);
+        match own {
+            Some(own) => own.numbering.clone(),
+            None => Numbering::beside(latest.map(|latest| &latest.numbering)),
+        }
+    }
+
+    fn remember(&mut self, rendition: usize, track: &Track, reference: &Track, body: &Arc<Body>) {
+        let index = u8::try_from(rendition).unwrap_or(u8::MAX);
+        let fresh = RenditionState {
+            index,
+            track: track.id,
+            reference: reference.id,
+            numbering: body.next.clone(),
+            body: Arc::downgrade(body),
+        };
+        match self.renditions.iter_mut().find(|known| known.index == index) {
+            // An answer to an older request must not turn the numbering back.
+            Some(known) if known.reference > reference.id || known.track > track.id => {}
+            Some(known) => *known = fresh,
+            None => self.renditions.push(fresh),
+        }
+    }
+}

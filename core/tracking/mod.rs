@@ -1,0 +1,14 @@
+//! What viewers saw: proved by the segments they fetched, written once, handed to the tenants' sinks.
+//!
+//! `segment` says which events a fetched ad segment proves and signs ad-segment paths (pure); `journal` writes events
+//! durably in groups; `sinks` delivers them by cursor. Knows neither playlists nor HTTP routes.
+
+pub mod journal;
+pub mod segment;
+pub mod signature;
+pub mod sinks;
+
+pub use journal::{Journal, JournalError, Recorded};
+pub use segment::events_of;
+pub use signature::{Signature, SignatureError, SigningKey};
+pub use sinks::{SinkRunner, SinkSpec};
