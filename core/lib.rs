@@ -12,13 +12,19 @@
 //! | 6 | [`extension`], [`stitch`], [`origin`], [`creatives`] | scripts; playlists out; playlists in |
 //! | 7 | [`store`], [`media`], [`bundle`] | database; formats; `tenant.yaml` |
 //! | 8 | [`domain`], [`config`], [`outbound`], [`secret`], [`log`] | words and ground |
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod app;
 pub mod bundle;
 pub mod channel;
+pub mod cli;
 pub mod config;
 pub mod creatives;
 pub mod decision;
+pub mod demo;
 pub mod domain;
 pub mod extension;
+pub mod http;
 pub mod log;
 pub mod media;
 pub mod origin;

@@ -1,1 +1,7 @@
-fn main(){}
+//! The `cuetone` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cuetone::cli::run()
+}

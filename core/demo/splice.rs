@@ -23,7 +23,7 @@ pub fn out_of_network(event_id: u32, seconds: i64) -> String {
     // unique_program_id 1, avail 0 of 0; no descriptors.
     section.extend([0, 1, 0, 0, 0, 0]);
     section.extend(crc32_mpeg(&section).to_be_bytes());
-    section.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02X}"))
+    section.iter().fold(String::from("0x"), |text, byte| format!("{text}{byte:02X}"))
 }
 
 /// CRC-32/MPEG-2: the check of every MPEG section.

@@ -8,7 +8,7 @@ use std::sync::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     response::Response,
 };
@@ -40,11 +40,22 @@ impl RequestIds {
         Arc::new(Self { prefix: seed, next: AtomicU64::new(0) })
     }
 
+    /// The id that a request brought, if it is sane, or a new one.
+    pub fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        let given = headers.get(HEADER).filter(|id| sane(id)).cloned();
+        given.unwrap_or_else(|| self.make())
+    }
+
     fn make(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         // Hexadecimal digits and a dash: always a valid header.
         HeaderValue::from_str(&format!("{:08x}-{number:x}", self.prefix)).unwrap_or(HeaderValue::from_static("-"))
     }
+}
+
+/// Runs `work` so that [`current`] answers `id`.
+pub async fn scope<T>(id: HeaderValue, work: impl Future<Output = T>) -> T {
+    CURRENT.scope(id, work).await
 }
 
 /// Letters, digits, `-`, `_` and `.` only: what is safe in logs, headers and JSON alike.
@@ -56,8 +67,7 @@ fn sane(id: &HeaderValue) -> bool {
 
 /// The middleware: `axum::middleware::from_fn_with_state(ids, request_id::layer)`, applied to the router from outside.
 pub async fn layer(State(ids): State<Arc<RequestIds>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(HEADER).filter(|id| sane(id)).cloned();
-    let id = given.unwrap_or_else(|| ids.make());
+    let id = ids.of(request.headers());
     // The route, not the path: paths hold sessions and signatures.
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let span = tracing::info_span!(
@@ -66,7 +76,7 @@ pub async fn layer(State(ids): State<Arc<RequestIds>>, request: Request, next: N
         http.method = request.method().as_str(),
         http.route = route
     );
-    let mut response = CURRENT.scope(id.clone(), next.run(request)).instrument(span).await;
+    let mut response = scope(id.clone(), next.run(request)).instrument(span).await;
     response.headers_mut().insert(HEADER, id);
     response
 }

@@ -57,6 +57,16 @@ impl Snapshot {
         Some((tenant, channel))
     }
 
+    /// Slugs of all tenants and their channels, in order.
+    pub fn channels(&self) -> Vec<(Slug, Slug)> {
+        let pairs = self.tenants.iter().flat_map(|(tenant, runtime)| {
+            runtime.channels.keys().map(move |channel| (tenant.clone(), channel.clone()))
+        });
+        let mut pairs: Vec<_> = pairs.collect();
+        pairs.sort();
+        pairs
+    }
+
     pub(super) fn creative_urls(&self) -> HashSet<Url> {
         self.tenants.values().flat_map(|tenant| tenant.creatives.values().cloned()).collect()
     }

@@ -257,9 +257,12 @@ impl<'a> Walk<'a> {
         let first_disc = shift(entered.disc, self.shift.disc);
         let mut disc = first_disc;
         let mut map = None;
+        // At the very start of a title there is nothing to be discontinuous with.
+        let opens_title = job.track.ended && self.first.is_none();
         for (index, segment) in segments.iter().enumerate() {
             let before = disc;
-            disc += u64::from(segment.discontinuity);
+            let tagged = segment.discontinuity && !(opens_title && index == 0);
+            disc += u64::from(tagged);
             if index < gone {
                 continue;
             }
@@ -267,6 +270,9 @@ impl<'a> Walk<'a> {
             self.first.get_or_insert((msn, before));
             (self.msn, self.disc) = (msn, disc);
             let fresh = index == gone;
+            if tagged {
+                push_line(&mut self.body, "#EXT-X-DISCONTINUITY");
+            }
             self.ad_segment(splice, segment, index == 0, fresh || map != segment.segment.map);
             map.clone_from(&segment.segment.map);
         }
@@ -302,13 +308,9 @@ impl<'a> Walk<'a> {
     fn ad_segment(&mut self, splice: &Splice, segment: &PodSegment<'_>, opens: bool, state_map: bool) {
         let job = self.job;
         let subtitles = job.spec.kind == RenditionKind::Subtitles;
-        if segment.discontinuity {
-            push_line(&mut self.body, "#EXT-X-DISCONTINUITY");
-            if job.dates() {
-                // What is owed pulls the pod's dates forward, so that they never run past the content behind it.
-                let at = splice.avail.start - splice.owed + segment.start + self.inserted;
-                push_date(&mut self.body, at);
-            }
+        if segment.discontinuity && job.dates() {
+            // What is owed pulls the pod's dates forward, so that they never run past the content behind it.
+            push_date(&mut self.body, splice.avail.start - splice.owed + segment.start + self.inserted);
         }
         if opens && self.keys_in_force(splice) {
             push_line(&mut self.body, "#EXT-X-KEY:METHOD=NONE");

@@ -6,17 +6,49 @@
 //! lets it go, it cannot. Native functions refuse to store functions too (`value::storable`), and the words that make
 //! functions into values are disabled, so no way round remains.
 //!
-//! Works on the text, and so follows Rhai's lexical rules exactly: comments nest, quotes double, templates hold code.
+//! Works on the text, by way of [`super::scan`].
+
+use super::scan::code_of;
 
 /// A closure where none may be.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Misplaced {
     pub line: usize,
     pub column: usize,
+    pub fault: Fault,
 }
 
-pub const MESSAGE: &str = "a function without a name may only stand where a list function takes it";
-pub const HINT: &str = "write it in the call, as in `ads.filter(|ad| ad.duration < 30)`, or define it with `fn`";
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It could be kept.
+    Stands,
+    /// It would wait for a lock that its own call holds.
+    TouchesItsList,
+    /// A list function is defined anew.
+    Redefines,
+    /// A carriage return outside of a line's end.
+    BareReturn,
+}
+
+impl Fault {
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Stands => "a function without a name may only stand where a list function takes it",
+            Self::TouchesItsList => "the function uses the list that it is called on",
+            Self::Redefines => "this name belongs to a list function",
+            Self::BareReturn => "a carriage return without a line feed",
+        }
+    }
+
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Stands => "write it in the call, as in `ads.filter(|ad| ad.duration < 30)`, or define it with `fn`",
+            Self::TouchesItsList => "copy the list first: `let all = list; list.filter(|item| all.len() > 1)`",
+            Self::Redefines => "choose another name",
+            Self::BareReturn => "save the file with Unix or Windows line ends",
+        }
+    }
+}
 
 /// The functions that call what they are given and do not keep it.
 const TAKERS: [&str; 11] =
@@ -29,11 +61,11 @@ const BEFORE_EXPRESSIONS: [&str; 12] =
 /// Finds the first closure that stands elsewhere, or a definition that would make a list function mean another.
 pub fn check(text: &str) -> Result<(), Misplaced> {
     if let Some(at) = bare_return(text) {
-        return Err(misplaced(text, at));
+        return Err(misplaced(text, at, Fault::BareReturn));
     }
     let code = code_of(text);
     if let Some(at) = redefinition(&code) {
-        return Err(misplaced(text, at));
+        return Err(misplaced(text, at, Fault::Redefines));
     }
     let mut at = 0;
     while let Some(byte) = code.get(at) {
@@ -47,18 +79,25 @@ pub fn check(text: &str) -> Result<(), Misplaced> {
             at = after;
             continue;
         }
-        if !is_taken(&code, at) {
-            return Err(misplaced(text, at));
-        }
+        let Some(dot) = taker(&code, at) else {
+            return Err(misplaced(text, at, Fault::Stands));
+        };
         // The parameters end with the next bar; what follows is ordinary code again.
-        at = if double { after } else { find(&code, after, b'|').map_or(code.len(), |end| end + 1) };
+        let body = if double { after } else { find(&code, after, b'|').map_or(code.len(), |end| end + 1) };
+        match receiver(&code, dot) {
+            Receiver::Temporary => {}
+            Receiver::Unclear => return Err(misplaced(text, at, Fault::Stands)),
+            Receiver::Named(from, to) => {
+                let parameters = words(&code, after, body);
+                let mut names = words(&code, from, to).filter(|name| !parameters.clone().any(|known| known == *name));
+                if names.any(|name| words(&code, body, end_of_argument(&code, body)).any(|word| word == name)) {
+                    return Err(misplaced(text, at, Fault::TouchesItsList));
+                }
+            }
+        }
+        at = body;
     }
     Ok(())
-}
-
-/// The script with its comments and the contents of its texts blanked.
-pub fn without_comments(text: &str) -> String {
-    String::from_utf8_lossy(&code_of(text)).into_owned()
 }
 
 /// A carriage return alone ends a line for Rhai and for few editors; it has no use but to hide code in a comment.
@@ -67,12 +106,13 @@ fn bare_return(text: &str) -> Option<usize> {
     (0..bytes.len()).find(|at| bytes.get(*at) == Some(&b'\r') && bytes.get(at + 1) != Some(&b'\n'))
 }
 
-fn misplaced(text: &str, at: usize) -> Misplaced {
+fn misplaced(text: &str, at: usize, fault: Fault) -> Misplaced {
     let before = text.get(..text.floor_char_boundary(at)).unwrap_or_default();
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     Misplaced {
         line: before.matches('\n').count() + 1,
         column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
+        fault,
     }
 }
 
@@ -109,12 +149,107 @@ fn opens_closure(code: &[u8], at: usize) -> bool {
     }
 }
 
-/// `.filter(` stands right before it.
-fn is_taken(code: &[u8], at: usize) -> bool {
-    let Some((open, b'(')) = previous(code, at) else { return false };
-    let Some((last, _)) = previous(code, open) else { return false };
+/// Where the dot of `.filter(` is that stands right before it.
+fn taker(code: &[u8], at: usize) -> Option<usize> {
+    let (open, b'(') = previous(code, at)? else { return None };
+    let (last, _) = previous(code, open)?;
     let (start, word) = word_before(code, last);
-    TAKERS.iter().any(|known| known.as_bytes() == word) && matches!(previous(code, start), Some((_, b'.')))
+    let (dot, b'.') = previous(code, start)? else { return None };
+    TAKERS.iter().any(|known| known.as_bytes() == word).then_some(dot)
+}
+
+/// What a list function is called on, at the start of its chain: in `ads.list[0].filter(…)`, `ads`.
+enum Receiver {
+    /// The variable, or the parenthesis with it, stands between these places.
+    Named(usize, usize),
+    /// A value of its own that no variable holds.
+    Temporary,
+    Unclear,
+}
+
+fn receiver(code: &[u8], dot: usize) -> Receiver {
+    let mut at = dot;
+    loop {
+        match previous(code, at) {
+            Some((question, b'?')) => at = question,
+            Some((_, b'"' | b'`' | b'\'')) => return Receiver::Temporary,
+            Some((close, b']')) => {
+                let Some(open) = opening(code, close) else { return Receiver::Unclear };
+                match previous(code, open) {
+                    Some((_, b')' | b']')) => at = open,
+                    Some((_, byte)) if is_word(byte) => at = open,
+                    // Items of a list written out are copies.
+                    _ => return Receiver::Temporary,
+                }
+            }
+            Some((close, b')')) => {
+                let Some(open) = opening(code, close) else { return Receiver::Unclear };
+                let Some((last, byte)) = previous(code, open) else { return Receiver::Named(open, close) };
+                let (start, word) = word_before(code, last);
+                if !is_word(byte) || BEFORE_EXPRESSIONS.iter().any(|known| known.as_bytes() == word) {
+                    return Receiver::Named(open, close);
+                }
+                match previous(code, start) {
+                    Some((dot, b'.')) => at = dot,
+                    // What a function answers is its own.
+                    _ => return Receiver::Temporary,
+                }
+            }
+            Some((last, byte)) if is_word(byte) => {
+                let (start, _) = word_before(code, last);
+                match previous(code, start) {
+                    Some((dot, b'.')) => at = dot,
+                    _ => return Receiver::Named(start, last + 1),
+                }
+            }
+            _ => return Receiver::Unclear,
+        }
+    }
+}
+
+/// Where the bracket opens that closes at `close`.
+fn opening(code: &[u8], close: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, byte) in code.iter().enumerate().take(close + 1).rev() {
+        match byte {
+            b')' | b']' | b'}' => depth += 1,
+            b'(' | b'[' | b'{' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where the argument ends that starts at `from`.
+fn end_of_argument(code: &[u8], from: usize) -> usize {
+    let mut depth = 0_usize;
+    for (at, byte) in code.iter().enumerate().skip(from) {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' if depth == 0 => return at,
+            b')' | b']' | b'}' => depth -= 1,
+            b',' if depth == 0 => return at,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
+/// The names between two places that are not names of properties.
+fn words(code: &[u8], from: usize, to: usize) -> impl Iterator<Item = &[u8]> + Clone {
+    let stretch = code.get(from..to.max(from)).unwrap_or_default();
+    let mut start = 0;
+    let words = stretch.split(|byte| !is_word(*byte)).map(move |word| {
+        let place = from + start;
+        start += word.len() + 1;
+        (place, word)
+    });
+    words.filter(|(place, word)| !word.is_empty() && !matches!(previous(code, *place), Some((_, b'.')))).map(|(_, word)| word)
 }
 
 /// `fn filter(…)`, also as `fn array.filter(…)`: would be called in place of the list function.
@@ -139,172 +274,4 @@ fn redefinition(code: &[u8]) -> Option<usize> {
         }
     }
     None
-}
-
-/// The script's bytes with everything blanked that is not code; quotes stay, to mark where a value stood.
-fn code_of(text: &str) -> Vec<u8> {
-    let mut scan = Scan { text: text.as_bytes(), at: 0, code: Vec::with_capacity(text.len()) };
-    scan.all();
-    scan.code
-}
-
-struct Scan<'t> {
-    text: &'t [u8],
-    at: usize,
-    code: Vec<u8>,
-}
-
-impl Scan<'_> {
-    fn peek(&self, ahead: usize) -> Option<u8> {
-        self.text.get(self.at + ahead).copied()
-    }
-
-    fn keep(&mut self) {
-        self.code.extend(self.peek(0));
-        self.at += 1;
-    }
-
-    fn blank(&mut self) {
-        self.code.push(match self.peek(0) {
-            Some(b'\n') => b'\n',
-            _ => b' ',
-        });
-        self.at += 1;
-    }
-
-    fn all(&mut self) {
-        // One entry for each template that code is inside of: how many of the code's own braces are open.
-        let mut braces: Vec<usize> = Vec::new();
-        while let Some(byte) = self.peek(0) {
-            match (byte, self.peek(1)) {
-                (b'/', Some(b'/')) => self.line_comment(),
-                (b'/', Some(b'*')) => self.block_comment(),
-                (b'"' | b'\'', _) => self.quoted(byte),
-                (b'#', Some(b'"' | b'#')) => self.raw(),
-                (b'`', _) => {
-                    self.keep();
-                    if self.template() {
-                        braces.push(0);
-                    }
-                }
-                (b'{', _) => {
-                    if let Some(depth) = braces.last_mut() {
-                        *depth += 1;
-                    }
-                    self.keep();
-                }
-                (b'}', _) => {
-                    self.keep();
-                    match braces.last_mut() {
-                        Some(0) => {
-                            braces.pop();
-                            if self.template() {
-                                braces.push(0);
-                            }
-                        }
-                        Some(depth) => *depth -= 1,
-                        None => {}
-                    }
-                }
-                _ => self.keep(),
-            }
-        }
-    }
-
-    fn line_comment(&mut self) {
-        while self.peek(0).is_some_and(|byte| byte != b'\n') {
-            self.blank();
-        }
-    }
-
-    fn block_comment(&mut self) {
-        let mut level = 0_usize;
-        while let Some(byte) = self.peek(0) {
-            let step = match (byte, self.peek(1)) {
-                (b'/', Some(b'*')) => 1,
-                (b'*', Some(b'/')) => -1,
-                _ => 0,
-            };
-            self.blank();
-            if step != 0 {
-                self.blank();
-                level = level.saturating_add_signed(step);
-                if level == 0 {
-                    return;
-                }
-            }
-        }
-    }
-
-    /// `"…"` and `'…'`: a backslash hides the next character, a doubled quote is part of the text.
-    fn quoted(&mut self, quote: u8) {
-        self.keep();
-        while let Some(byte) = self.peek(0) {
-            if byte == b'\\' {
-                self.blank();
-                if self.peek(0).is_some() {
-                    self.blank();
-                }
-            } else if byte == quote && self.peek(1) == Some(quote) {
-                self.blank();
-                self.blank();
-            } else if byte == quote {
-                return self.keep();
-            } else {
-                self.blank();
-            }
-        }
-    }
-
-    /// `#"…"#` with any number of signs.
-    fn raw(&mut self) {
-        let signs = self.text.iter().skip(self.at).take_while(|byte| **byte == b'#').count();
-        if self.peek(signs) != Some(b'"') {
-            return self.keep();
-        }
-        for _ in 0..signs {
-            self.blank();
-        }
-        self.keep();
-        let mut closing = vec![b'"'];
-        closing.resize(signs + 1, b'#');
-        while self.peek(0).is_some() {
-            if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(&closing)) {
-                self.keep();
-                for _ in 0..signs {
-                    self.blank();
-                }
-                return;
-            }
-            self.blank();
-        }
-    }
-
-    /// The text of a template, from after its backtick or after the code in it. True if it stops at more code.
-    fn template(&mut self) -> bool {
-        while let Some(byte) = self.peek(0) {
-            match (byte, self.peek(1), self.peek(2)) {
-                (b'\\', Some(b'$'), Some(b'{')) => {
-                    self.blank();
-                    self.blank();
-                    self.blank();
-                }
-                (b'$', Some(b'{'), _) => {
-                    self.blank();
-                    self.keep();
-                    return true;
-                }
-                (b'`', Some(b'`'), _) => {
-                    self.blank();
-                    self.blank();
-                }
-                (b'`', ..) => {
-                    self.keep();
-                    return false;
-                }
-                _ => self.blank(),
-            }
-        }
-        false
-    }
 }

@@ -15,24 +15,53 @@ fn place(position: Position) -> (usize, usize) {
 }
 
 /// A script that does not compile.
-pub fn parse(vocabulary: &Vocabulary, path: &str, text: &str, error: &ParseError) -> ExtensionError {
+pub fn parse(path: &str, text: &str, error: &ParseError) -> ExtensionError {
     let (line, column) = place(error.position());
+    let mut message = error.err_type().to_string();
     let hint = match error.err_type() {
-        ParseErrorType::VariableUndefined(name) if words_after(text, "const").any(|known| known == *name) => Some(format!(
-            "functions see constants that are numbers, texts, true or false; write a list as a function: fn {}() {{ [1, 2] }}",
-            name.to_lowercase()
-        )),
-        ParseErrorType::VariableUndefined(name) => nearest(name, words(text, Some(name)))
-            .map(did_you_mean)
-            .or_else(|| Some("variables are declared with `let`, constants with `const` outside of functions".to_owned())),
-        ParseErrorType::Reserved(word) => Some(format!("`{word}` is not available in rules; choose another name")),
-        ParseErrorType::MissingToken(token, _) if token == ";" => Some("end the line before with a semicolon".to_owned()),
+        ParseErrorType::VariableUndefined(name) => {
+            message = format!("there is no variable `{name}`");
+            undefined(name, text)
+        }
+        ParseErrorType::Reserved(word) => Some(match word.as_str() {
+            "null" | "nil" | "undefined" => "absent values are written `()`: `ad.campaign == ()`".to_owned(),
+            word => format!("`{word}` is not available in rules; choose another name"),
+        }),
         ParseErrorType::VariableExpected => Some("a word of the language cannot be a name; choose another".to_owned()),
         ParseErrorType::UnknownOperator(operator) if operator == "===" => Some("write ==".to_owned()),
         ParseErrorType::ExprTooDeep => Some("split the expression: give its parts names with `let`".to_owned()),
-        _ => hint_of_text(&error.err_type().to_string(), vocabulary, text),
+        error => habit(text, line).map(str::to_owned).or_else(|| match error {
+            ParseErrorType::MissingToken(token, _) if token == ";" => Some("end the line before with a semicolon".to_owned()),
+            _ => None,
+        }),
     };
-    ExtensionError::Compile { path: path.to_owned(), line, column, message: error.err_type().to_string(), hint }
+    ExtensionError::Compile { path: path.to_owned(), line, column, message, hint }
+}
+
+fn undefined(name: &str, text: &str) -> Option<String> {
+    if words_after(text, "const").any(|known| known == name) {
+        let function = name.to_lowercase();
+        return Some(format!(
+            "functions see constants that are numbers, texts, true or false; write a list as a function: fn {function}() {{ [1, 2] }}"
+        ));
+    }
+    let nearest = nearest(name, words(text, Some(name))).map(did_you_mean);
+    nearest.or_else(|| Some("variables are declared with `let`, constants with `const` outside of functions".to_owned()))
+}
+
+/// What people bring along from other languages, by the line where the parser gave up.
+fn habit(text: &str, line: usize) -> Option<&'static str> {
+    const HABITS: [(&str, &str); 7] = [
+        ("function ", "functions are declared with `fn`"),
+        ("def ", "functions are declared with `fn`"),
+        (" and ", "write && for and, || for or, ! for not"),
+        (" or ", "write && for and, || for or, ! for not"),
+        (" not ", "write && for and, || for or, ! for not"),
+        ("elif", "write `else if`"),
+        (" ? ", "write `if a { b } else { c }`"),
+    ];
+    let line = text.lines().nth(line.checked_sub(1)?)?;
+    HABITS.iter().find(|(habit, _)| line.contains(habit)).map(|(_, hint)| *hint)
 }
 
 /// A script that failed while it ran. `text` is the script's own; errors inside shipped rules name those.
@@ -77,9 +106,12 @@ fn explain(vocabulary: &Vocabulary, text: &str, error: &EvalAltResult) -> (Strin
         EvalAltResult::ErrorFunctionNotFound(signature, _) => {
             let name = signature.split([' ', '(']).next().unwrap_or(signature);
             let name = name.rsplit("::").next().unwrap_or(name);
-            let arguments = signature.split_once('(').map(|(_, rest)| rest.trim_end_matches(')').trim()).unwrap_or("");
+            let arguments = signature.split_once(" (").and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or("");
+            let arguments = plain_types(arguments);
             let known: Vec<_> = vocabulary.functions.iter().filter(|function| function.name() == name).collect();
-            let hint = if known.is_empty() {
+            let hint = if arguments.split(", ").any(|kind| kind == "()") {
+                Some("a value is `()` here: it is absent. Ask first, `if x != () { … }`, or give a default, `x ?? 0`".to_owned())
+            } else if known.is_empty() {
                 let known = vocabulary.functions.iter().map(|function| function.name().to_owned());
                 nearest(name, known.chain(words_after(text, "fn "))).map(did_you_mean)
             } else {
@@ -99,11 +131,8 @@ fn explain(vocabulary: &Vocabulary, text: &str, error: &EvalAltResult) -> (Strin
         other => {
             let message = message_of(other);
             match unknown_property(&message) {
-                Some((property, owner)) => property_error(vocabulary, property, owner),
-                None => {
-                    let hint = hint_of_text(&message, vocabulary, text);
-                    (message, hint)
-                }
+                Some((property, owner)) => property_error(vocabulary, property, owner, message.contains("a setter")),
+                None => (plain_types(&message), None),
             }
         }
     }
@@ -119,31 +148,29 @@ fn message_of(error: &EvalAltResult) -> String {
 fn unknown_property(message: &str) -> Option<(&str, &str)> {
     let rest = message.split_once("roperty '")?.1;
     let (property, rest) = rest.split_once('\'')?;
-    let owner = rest.rsplit_once("type '")?.1.trim_end_matches(['\'', '.']);
+    let owner = rest.split_once("type '")?.1.split('\'').next()?;
     Some((property, owner))
 }
 
-fn property_error(vocabulary: &Vocabulary, property: &str, owner: &str) -> (String, Option<String>) {
+fn property_error(vocabulary: &Vocabulary, property: &str, owner: &str, is_set: bool) -> (String, Option<String>) {
     let Some(kind) = vocabulary.types.get(owner) else {
-        return (format!("a value of type {owner} has no property `{property}`"), None);
+        let absent = "the value is `()` here: it is absent. Ask first, `if x != () { … }`, or give a default, `x ?? 0`";
+        let hint = (owner == "()").then(|| absent.to_owned());
+        return (format!("a value of type {} has no property `{property}`", plain_types(owner)), hint);
     };
+    if is_set && kind.properties.iter().any(|known| known.name == property) {
+        let hint = "the host's values are read only, except an Avail's; copy what you need into a variable".to_owned();
+        return (format!("`{property}` of {owner} cannot be set to that"), Some(hint));
+    }
     let known = || kind.properties.iter().map(|known| known.name.to_owned());
     let hint = nearest(property, known()).map(did_you_mean);
     let hint = hint.unwrap_or_else(|| format!("its properties: {}", known().collect::<Vec<_>>().join(", ")));
     (format!("{owner} has no property `{property}`"), Some(hint))
 }
 
-/// Hints for mistakes that people bring along from other languages.
-fn hint_of_text(message: &str, _vocabulary: &Vocabulary, text: &str) -> Option<String> {
-    const HABITS: [(&str, &str, &str); 5] = [
-        ("null", "null", "absent values are written `()`"),
-        ("undefined", "undefined", "absent values are written `()`"),
-        ("elif", "elif", "write `else if`"),
-        ("function ", "function", "functions are declared with `fn`"),
-        (" and ", "and", "write `&&` and `||`"),
-    ];
-    let habit = HABITS.iter().find(|(in_text, in_message, _)| message.contains(in_message) && text.contains(in_text));
-    habit.map(|(_, _, hint)| (*hint).to_owned())
+/// The engine's names of types as rules know them.
+fn plain_types(text: &str) -> String {
+    text.replace("&str | ImmutableString | String", "string").replace("i64", "int").replace("f64", "float")
 }
 
 fn did_you_mean(word: String) -> String {

@@ -23,6 +23,7 @@ mod maps;
 mod numbers;
 pub mod registrar;
 pub mod sample;
+pub mod scan;
 pub mod script;
 pub mod sink;
 pub mod targeting;

@@ -13,6 +13,7 @@ use super::{
     fill::RhaiFill,
     guard::{self, Budget, LogTarget, Stop, Usage},
     sample,
+    scan,
     sink::RhaiSink,
     targeting::RhaiTargeting,
 };
@@ -91,9 +92,9 @@ pub fn compile(host: &Host, source: ScriptSource<'_>) -> Result<AST, ExtensionEr
         return Err(fault(1, 1, message, None));
     }
     closures::check(source.text).map_err(|found| {
-        fault(found.line, found.column, closures::MESSAGE.to_owned(), Some(closures::HINT.to_owned()))
+        fault(found.line, found.column, found.fault.message().to_owned(), Some(found.fault.hint().to_owned()))
     })?;
-    let diagnosed = |error| diagnose::parse(&host.vocabulary, source.name, source.text, &error);
+    let diagnosed = |error| diagnose::parse(source.name, source.text, &error);
     // Functions do not see a script's constants by themselves; the compiler writes them in where it is told of them.
     // It does so for numbers, texts and truth values only; others stay unknown, and `diagnose` says what to write.
     let constants = host.reader.compile(source.text).map_err(diagnosed)?;
@@ -122,7 +123,7 @@ impl Script {
         // Labels cost more to hand over than all else of an ad; they are reached by name only, except where a whole
         // ad is written out.
         let reaches_labels = ["labels", "json", "log", "print", "debug", "string", "`", "+", "shipped_"];
-        let code = closures::without_comments(source.text);
+        let code = String::from_utf8_lossy(&scan::code_of(source.text)).into_owned();
         let inner = Inner {
             reads_labels: reaches_labels.iter().any(|word| code.contains(word)),
             host: Arc::clone(host),
@@ -267,7 +268,8 @@ fn find_entry(ast: &AST, point: Point) -> Result<(&'static str, bool), (String, 
             if count == full || count + 1 == full {
                 return Ok((entry.function, count == full));
             }
-            wrong = Some(format!("`{}` takes {count} arguments here", entry.function));
+            let arguments = if count == 1 { "argument" } else { "arguments" };
+            wrong = Some(format!("`{}` takes {count} {arguments} here", entry.function));
         }
     }
     let message = wrong.unwrap_or_else(|| format!("a {point} script needs a function that this one does not define"));

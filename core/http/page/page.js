@@ -5,6 +5,8 @@
 const POLL_MILLISECONDS = 2000;
 const MAX_SHOWN_EVENTS = 200;
 const MAX_SHOWN_DECISIONS = 50;
+// A segment is listed when it has ended, and a player asks for the list once per segment: 2 s each here.
+const EDGE_AGE_SECONDS = 2;
 const HLS = 'application/vnd.apple.mpegurl';
 // Decisions and events carry this name as `viewer`: so the page finds its own among everybody's.
 const VIEWER = `page-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
@@ -132,7 +134,7 @@ function decisionCard({ time, viewer, session, avail, pod, filler, candidates, s
   });
   const head = element('tr', {}, ...['Ad', 'Outcome', 'Stage', 'Reason'].map((text) => element('th', { scope: 'col' }, text)));
   const table = element('table', {}, element('thead', {}, head), element('tbody', {}, ...rows));
-  const costs = (scripts ?? []).map(({ name, micros }) => `${name} ${micros} µs`).join(' · ');
+  const costs = (scripts ?? []).map(({ name, micros, error }) => `${name} ${micros} µs${error ? ` failed: ${error}` : ''}`).join(' · ');
   const why = element('details', { open: own }, element('summary', {}, 'Why'), element('div', { className: 'scroll' }, table));
   if (costs) why.append(element('p', { className: 'stamp' }, `Scripts: ${costs}`));
   const title = `${own ? 'Yours' : `Viewer ${viewer ?? session}`}: ${avail.position ?? 'break'} of ${tidy(avail.duration)} s`;
@@ -172,6 +174,9 @@ find('mine').addEventListener('change', refreshEmpty);
 
 // ---- the break on screen ----
 
+/** The player knows best: a live stream has no end. */
+const onDemand = () => (Number.isNaN(video.duration) ? channel.kind === 'vod' : Number.isFinite(video.duration));
+
 /** Breaks on the player's own clock: where each starts and how long its pod (and slate) runs. */
 function breaksOnScreen() {
   const own = decisions.filter(({ viewer }) => viewer === VIEWER).sort((a, b) => seconds(a.avail.start) - seconds(b.avail.start));
@@ -179,18 +184,21 @@ function breaksOnScreen() {
   return own.map((decision) => {
     const ads = decision.pod.reduce((sum, ad) => sum + ad.duration_seconds, 0);
     const length = decision.filler === 'slate' ? decision.avail.duration : ads;
-    const start = seconds(decision.avail.start) + (channel.kind === 'vod' ? inserted : 0);
+    const start = seconds(decision.avail.start) + (onDemand() ? inserted : 0);
     inserted += length;
     return { decision, start, length };
   });
 }
 
-/** Where the picture stands: media seconds on demand; live the wall clock, less how far the player is behind the edge. */
+/**
+ * Where the picture stands: media seconds on demand; live the wall clock, less how far the player is behind the edge.
+ * The edge is the end of what may be played or, where the browser keeps that to itself, of what it has loaded.
+ */
 function pictureTime() {
-  if (channel.kind === 'vod') return video.currentTime;
-  const { seekable } = video;
-  if (seekable.length === 0) return NaN;
-  return Date.now() / 1000 - (seekable.end(seekable.length - 1) - video.currentTime);
+  if (onDemand()) return video.currentTime;
+  const ranges = video.seekable.length > 0 ? video.seekable : video.buffered;
+  if (ranges.length === 0) return NaN;
+  return Date.now() / 1000 - EDGE_AGE_SECONDS - (ranges.end(ranges.length - 1) - video.currentTime);
 }
 
 function showBreak() {

@@ -1,0 +1,267 @@
+//! Wiring: from settings to a running server, and back down in order. The only file that sees all parts.
+
+mod watch;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use axum::{Router, http::HeaderName, serve::ListenerExt};
+use tokio::{net::TcpListener, sync::watch as signal, task::JoinHandle};
+
+use crate::{
+    config::Config,
+    creatives::Creatives,
+    domain::{Clock, Span, SystemClock},
+    extension::{Extensions, monotonic},
+    http::{
+        self, Player,
+        client::ClientConfig,
+        dashboard::Dashboard,
+        limits::TenantLimits,
+        ops::{Check, Ops, install_metrics},
+        player::Counters,
+        request_id::RequestIds,
+    },
+    origin::OriginContext,
+    outbound::{Outbound, OutboundConfig},
+    registry::{Parts, Registry},
+    secret::{KEY_VARIABLE, MasterKey},
+    session::{SessionSettings, Sessions},
+    store::Store,
+    tracking::{Journal, SinkRunner, sinks::SinkTiming},
+};
+
+/// How often the database is asked whether another process has applied a bundle.
+const FOLLOW_STORE: Duration = Duration::from_millis(250);
+
+/// How often gauges are brought up to date.
+const GAUGES: Duration = Duration::from_secs(5);
+
+/// The database file inside the data folder.
+const DATABASE_FILE: &str = "cuetone.db";
+
+/// A server that is built and not yet listening.
+pub struct App {
+    pub registry: Arc<Registry>,
+    pub store: Store,
+    pub sessions: Arc<Sessions>,
+    pub creatives: Arc<Creatives>,
+    router: Router,
+    journal: Arc<Journal>,
+    sinks: Arc<SinkRunner>,
+    stopping: Arc<AtomicBool>,
+    closing: signal::Sender<bool>,
+    tenants_dir: Option<PathBuf>,
+    grace: Duration,
+}
+
+/// Opens the database that the settings name.
+pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
+    let opened = match &config.database_url {
+        Some(url) => Store::open(url).await,
+        None => Store::open_file(&config.data_dir.join(DATABASE_FILE)).await,
+    };
+    opened.context("the database cannot be opened")
+}
+
+impl App {
+    /// Builds everything and activates the bundles in the database.
+    pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        Self::build_with(config, Arc::new(SystemClock)).await
+    }
+
+    pub async fn build_with(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        // Before anything counts. A second server in one process (tests) goes without.
+        let metrics = install_metrics();
+        let store = open_store(config).await?;
+        let key = std::env::var(KEY_VARIABLE).ok();
+        let master_key = MasterKey::load(&config.data_dir, key.as_deref())?;
+        let outbound = Outbound::new(OutboundConfig {
+            allow_hosts: config.outbound.allow_hosts.clone(),
+            timeout: config.outbound.timeout(),
+            connect_timeout: config.outbound.connect_timeout(),
+            max_body_bytes: usize::try_from(config.outbound.max_body_bytes)?,
+            ..OutboundConfig::default()
+        })?;
+        let stale = Span::from(config.origin.stale());
+        let origins =
+            Arc::new(OriginContext::new(outbound.clone(), clock.clone(), config.outbound.timeout(), stale));
+        let creatives = Creatives::new(origins.clone());
+        let journal = Journal::start(store.clone());
+        let sinks = Arc::new(SinkRunner::new(
+            store.clone(),
+            journal.clone(),
+            outbound.clone(),
+            clock.clone(),
+            Arc::new(rand::random::<f64>),
+            SinkTiming::default(),
+        ));
+        let registry = Registry::new(Parts {
+            store: store.clone(),
+            extensions: Extensions::new(monotonic())?,
+            origins,
+            creatives: creatives.clone(),
+            sinks: sinks.clone(),
+            master_key,
+            clock: clock.clone(),
+        });
+        registry.follow_store().await?;
+        let settings = SessionSettings {
+            idle: config.session.idle_ttl(),
+            max: config.session.max,
+            link_life: config.segment_url_ttl(),
+        };
+        let sessions = Sessions::new(
+            registry.clone(),
+            creatives.clone(),
+            journal.clone(),
+            clock.clone(),
+            Arc::new(rand::random::<u64>),
+            settings,
+        );
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (closing, closed) = signal::channel(false);
+        let player = Arc::new(Player {
+            registry: registry.clone(),
+            sessions: sessions.clone(),
+            creatives: creatives.clone(),
+            journal: journal.clone(),
+            clock,
+            client: client_config(config)?,
+            limits: TenantLimits::default(),
+            request_ids: RequestIds::new(rand::random::<u32>()),
+            counters: Counters::default(),
+        });
+        let handle = match metrics {
+            Ok(handle) => handle,
+            Err(error) => {
+                tracing::debug!(%error, "metrics are not recorded by this server");
+                metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle()
+            }
+        };
+        let ops = Ops::new(checks(&store, &stopping), handle);
+        let dashboard = config.dashboard.then(|| {
+            Arc::new(Dashboard { registry: registry.clone(), journal: journal.clone(), closed })
+        });
+        for name in &config.ignored_env {
+            tracing::warn!(variable = name, "an environment variable names no setting");
+        }
+        Ok(Self {
+            router: http::router(player, ops, dashboard),
+            registry,
+            store,
+            sessions,
+            creatives,
+            journal,
+            sinks,
+            stopping,
+            closing,
+            tenants_dir: config.tenants_dir.clone(),
+            grace: config.shutdown_grace(),
+        })
+    }
+
+    /// Adds routes: the demo's origin.
+    #[must_use]
+    pub fn with_routes(mut self, extra: Router) -> Self {
+        self.router = self.router.merge(extra);
+        self
+    }
+
+    /// Applies every tenant's folder in `dir` now; what is not valid is logged.
+    pub async fn apply_folder(&self, dir: &std::path::Path) {
+        watch::look(dir, &self.registry, &mut Default::default()).await;
+    }
+
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves until `stop` resolves, then lets open requests end and writes what is queued.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let mut closed = self.closing.subscribe();
+        let listener = listener.tap_io(|connection| {
+            // Playlists are small: waiting to fill packets would only delay them.
+            let _unsupported = connection.set_nodelay(true);
+        });
+        let serving = axum::serve(listener, self.router.clone()).with_graceful_shutdown(async move {
+            let _closed = closed.wait_for(|closing| *closing).await;
+        });
+        let mut server = tokio::spawn(serving.into_future());
+        let background = self.background()?;
+        tokio::select! {
+            () = stop => {}
+            ended = &mut server => return ended?.context("the server ended by itself"),
+        }
+        tracing::info!("stopping: no new requests, open ones may end");
+        self.stopping.store(true, Ordering::Relaxed);
+        self.closing.send_replace(true);
+        if tokio::time::timeout(self.grace, &mut server).await.is_err() {
+            tracing::warn!("requests were still open after the grace period");
+            server.abort();
+        }
+        background.iter().for_each(JoinHandle::abort);
+        self.journal.shutdown().await;
+        self.sinks.shutdown().await;
+        self.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// The tasks that run beside requests.
+    fn background(&self) -> anyhow::Result<Vec<JoinHandle<()>>> {
+        let registry = self.registry.clone();
+        let follow = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(FOLLOW_STORE).await;
+                if let Err(error) = registry.follow_store().await {
+                    tracing::warn!(%error, "the database could not be asked for new bundles");
+                }
+            }
+        });
+        let sessions = self.sessions.clone();
+        let gauges = tokio::spawn(async move {
+            let open = metrics::gauge!("cuetone_sessions_open");
+            loop {
+                open.set(sessions.count() as f64);
+                tokio::time::sleep(GAUGES).await;
+            }
+        });
+        let mut tasks = vec![follow, gauges, tokio::spawn(self.creatives.clone().run())];
+        if let Some(dir) = &self.tenants_dir {
+            tasks.push(watch::tenants(dir.clone(), self.registry.clone())?);
+        }
+        Ok(tasks)
+    }
+}
+
+fn checks(store: &Store, stopping: &Arc<AtomicBool>) -> Vec<Check> {
+    let (store, stopping) = (store.clone(), stopping.clone());
+    let database = Check::new("database", move || {
+        let store = store.clone();
+        async move { store.ping().await.map_err(|error| error.to_string()) }
+    });
+    let running = Check::new("running", move || {
+        let stopping = stopping.load(Ordering::Relaxed);
+        async move { if stopping { Err("the server is stopping".to_owned()) } else { Ok(()) } }
+    });
+    vec![database, running]
+}
+
+fn client_config(config: &Config) -> anyhow::Result<ClientConfig> {
+    let proxies = config.trusted.proxies.iter().map(|text| text.parse().map_err(|error| anyhow!("trusted.proxies: {error}")));
+    let geo_header = config.trusted.geo_header.as_deref().map(|name| HeaderName::try_from(name.to_ascii_lowercase()));
+    Ok(ClientConfig {
+        trusted_proxies: proxies.collect::<Result<_, _>>()?,
+        geo_header: geo_header.transpose().context("trusted.geo_header is no header name")?,
+    })
+}

@@ -1,0 +1,90 @@
+//! The command line: one file per command.
+
+mod bundle;
+pub mod rules;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::Config;
+
+/// An ad server for FAST channels that tenants change while it runs.
+///
+/// Start with `cuetone demo`: it needs nothing else and prints what to open. A real server is `cuetone serve` with a
+/// cuetone.yaml, and tenants that you apply to it: `cuetone apply my-tenant/`.
+#[derive(Parser)]
+#[command(name = "cuetone", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Serve),
+    /// Run a server with an origin, two tenants and ads of its own, and a page to watch it all.
+    Demo(serve::Demo),
+    /// Validate a tenant's folder and activate it.
+    Apply(bundle::Apply),
+    /// Validate a tenant's folder and change nothing.
+    Check(bundle::Check),
+    /// Write and test rule scripts.
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
+    /// Print a completion script for your shell.
+    Completions {
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the server's settings come from.
+#[derive(Args)]
+pub struct Settings {
+    /// The server's settings; examples/cuetone.yaml explains each. Without it, the defaults.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the database and keys live.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Settings {
+    fn load(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(self.config.as_deref(), std::env::vars())?;
+        if let Some(data) = &self.data {
+            config.data_dir.clone_from(data);
+        }
+        Ok(config)
+    }
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// Runs the command line.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Apply(apply) => apply.run(),
+        Command::Check(check) => check.run(),
+        Command::Rules(command) => return rules::run(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "cuetone", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,171 @@
+//! Which bytes of a script are code: not comments, not the contents of texts.
+//!
+//! Follows Rhai's lexical rules exactly: comments nest, quotes double, `#"…"#` is verbatim, templates hold code.
+
+/// The script's bytes with everything blanked that is not code; quotes stay, to mark where a value stood.
+pub fn code_of(text: &str) -> Vec<u8> {
+    let mut scan = Scan { text: text.as_bytes(), at: 0, code: Vec::with_capacity(text.len()) };
+    scan.all();
+    scan.code
+}
+
+struct Scan<'t> {
+    text: &'t [u8],
+    at: usize,
+    code: Vec<u8>,
+}
+
+impl Scan<'_> {
+    fn peek(&self, ahead: usize) -> Option<u8> {
+        self.text.get(self.at + ahead).copied()
+    }
+
+    fn keep(&mut self) {
+        self.code.extend(self.peek(0));
+        self.at += 1;
+    }
+
+    fn blank(&mut self) {
+        self.code.push(match self.peek(0) {
+            Some(b'\n') => b'\n',
+            _ => b' ',
+        });
+        self.at += 1;
+    }
+
+    fn all(&mut self) {
+        // One entry for each template that code is inside of: how many of the code's own braces are open.
+        let mut braces: Vec<usize> = Vec::new();
+        while let Some(byte) = self.peek(0) {
+            match (byte, self.peek(1)) {
+                (b'/', Some(b'/')) => self.line_comment(),
+                (b'/', Some(b'*')) => self.block_comment(),
+                (b'"' | b'\'', _) => self.quoted(byte),
+                (b'#', Some(b'"' | b'#')) => self.raw(),
+                (b'`', _) => {
+                    self.keep();
+                    if self.template() {
+                        braces.push(0);
+                    }
+                }
+                (b'{', _) => {
+                    if let Some(depth) = braces.last_mut() {
+                        *depth += 1;
+                    }
+                    self.keep();
+                }
+                (b'}', _) => {
+                    self.keep();
+                    match braces.last_mut() {
+                        Some(0) => {
+                            braces.pop();
+                            if self.template() {
+                                braces.push(0);
+                            }
+                        }
+                        Some(depth) => *depth -= 1,
+                        None => {}
+                    }
+                }
+                _ => self.keep(),
+            }
+        }
+    }
+
+    fn line_comment(&mut self) {
+        while self.peek(0).is_some_and(|byte| byte != b'\n') {
+            self.blank();
+        }
+    }
+
+    fn block_comment(&mut self) {
+        let mut level = 0_usize;
+        while let Some(byte) = self.peek(0) {
+            let step = match (byte, self.peek(1)) {
+                (b'/', Some(b'*')) => 1,
+                (b'*', Some(b'/')) => -1,
+                _ => 0,
+            };
+            self.blank();
+            if step != 0 {
+                self.blank();
+                level = level.saturating_add_signed(step);
+                if level == 0 {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// `"…"` and `'…'`: a backslash hides the next character, a doubled quote is part of the text.
+    fn quoted(&mut self, quote: u8) {
+        self.keep();
+        while let Some(byte) = self.peek(0) {
+            if byte == b'\\' {
+                self.blank();
+                if self.peek(0).is_some() {
+                    self.blank();
+                }
+            } else if byte == quote && self.peek(1) == Some(quote) {
+                self.blank();
+                self.blank();
+            } else if byte == quote {
+                return self.keep();
+            } else {
+                self.blank();
+            }
+        }
+    }
+
+    /// `#"…"#` with any number of signs.
+    fn raw(&mut self) {
+        let signs = self.text.iter().skip(self.at).take_while(|byte| **byte == b'#').count();
+        if self.peek(signs) != Some(b'"') {
+            return self.keep();
+        }
+        for _ in 0..signs {
+            self.blank();
+        }
+        self.keep();
+        let mut closing = vec![b'"'];
+        closing.resize(signs + 1, b'#');
+        while self.peek(0).is_some() {
+            if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(&closing)) {
+                self.keep();
+                for _ in 0..signs {
+                    self.blank();
+                }
+                return;
+            }
+            self.blank();
+        }
+    }
+
+    /// The text of a template, from after its backtick or after the code in it. True if it stops at more code.
+    fn template(&mut self) -> bool {
+        while let Some(byte) = self.peek(0) {
+            match (byte, self.peek(1), self.peek(2)) {
+                (b'\\', Some(b'$'), Some(b'{')) => {
+                    self.blank();
+                    self.blank();
+                    self.blank();
+                }
+                (b'$', Some(b'{'), _) => {
+                    self.blank();
+                    self.keep();
+                    return true;
+                }
+                (b'`', Some(b'`'), _) => {
+                    self.blank();
+                    self.blank();
+                }
+                (b'`', ..) => {
+                    self.keep();
+                    return false;
+                }
+                _ => self.blank(),
+            }
+        }
+        false
+    }
+}

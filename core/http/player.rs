@@ -1,0 +1,213 @@
+//! What players ask for: a channel, then its renditions, again and again.
+//!
+//! The busiest route: it reads the path itself, allocates little and touches no database.
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use axum::{
+    body::Body as HttpBody,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use metrics::{Counter, Histogram, counter, histogram};
+
+use super::{Player, ad_segment, client, cors, error::Problem, request_id};
+use crate::{
+    domain::{Status, Viewer},
+    origin::OriginError,
+    registry::TenantRuntime,
+    session::{SessionError, SessionToken},
+};
+
+const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
+const WEB_VTT: HeaderValue = HeaderValue::from_static("text/vtt; charset=utf-8");
+/// A playlist belongs to one viewer and one moment.
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+const VARY: HeaderValue = HeaderValue::from_static("Accept-Encoding");
+
+/// An empty subtitle file: what plays in the subtitle rendition during an ad.
+const NO_SUBTITLES: &str = "WEBVTT\n\n";
+
+/// Player parameters that are kept, and how long each may be: a session stays small.
+const MAX_PARAMS: usize = 32;
+const MAX_PARAM_BYTES: usize = 256;
+
+/// Counted on every playlist, so made once.
+pub struct Counters {
+    playlists: Counter,
+    seconds: Histogram,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { playlists: counter!("cuetone_playlists_total"), seconds: histogram!("cuetone_playlist_seconds") }
+    }
+}
+
+/// Everything below `/fast/`.
+pub async fn fast(State(player): State<Arc<Player>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let id = player.request_ids.of(&parts.headers);
+    let mut response = request_id::scope(id.clone(), answer(&player, &parts)).await;
+    response.headers_mut().insert(request_id::HEADER, id);
+    response
+}
+
+async fn answer(player: &Player, parts: &Parts) -> Response {
+    let path = parts.uri.path().strip_prefix("/fast/").unwrap_or_default();
+    let Some((tenant, rest)) = path.split_once('/') else { return Problem::not_found("such channel").into_response() };
+    let Some(tenant) = player.registry.snapshot().tenants.get(tenant).cloned() else {
+        return Problem::not_found("such channel").into_response();
+    };
+    let allowed = &tenant.manifest.tenant.allowed_domains;
+    if parts.method == Method::OPTIONS {
+        return cors::preflight(allowed, &parts.headers);
+    }
+    let mut response = match respond(player, &tenant, rest, parts).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    };
+    cors::add_headers(allowed, parts.headers.get(header::ORIGIN), response.headers_mut());
+    response
+}
+
+async fn respond(player: &Player, tenant: &TenantRuntime, rest: &str, parts: &Parts) -> Result<Response, Problem> {
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "only GET and HEAD work here"));
+    }
+    if tenant.manifest.tenant.status != Status::Active {
+        return Err(Problem::not_found("such channel"));
+    }
+    player.limits.check(&tenant.manifest.tenant)?;
+    let mut segments = rest.splitn(3, '/');
+    let (channel, session, file) = (segments.next().unwrap_or_default(), segments.next(), segments.next());
+    match (session, file) {
+        (None, _) => open(player, tenant, channel, parts).await,
+        (Some(session), Some(file)) => match file.strip_suffix(".m3u8") {
+            Some(rendition) => playlist(player, tenant, channel, session, rendition, parts).await,
+            None if file == "empty.vtt" => Ok(([(header::CONTENT_TYPE, WEB_VTT)], NO_SUBTITLES).into_response()),
+            None => match file.strip_prefix("ad/") {
+                Some(address) => ad_segment::answer(player, tenant, channel, session, address, parts).await,
+                None => Err(Problem::not_found("such file")),
+            },
+        },
+        _ => Err(Problem::not_found("such file")),
+    }
+}
+
+/// `GET /fast/{tenant}/{channel}.m3u8`: a new session.
+async fn open(player: &Player, tenant: &TenantRuntime, file: &str, parts: &Parts) -> Result<Response, Problem> {
+    let channel = file.strip_suffix(".m3u8").ok_or_else(|| Problem::not_found("such channel"))?;
+    if !tenant.channels.contains_key(channel) {
+        return Err(Problem::not_found("such channel"));
+    }
+    if parts.method == Method::HEAD {
+        // A look is not a viewer.
+        return Ok(playlist_headers(StatusCode::OK.into_response()));
+    }
+    let viewer = viewer(player, parts)?;
+    let text = player.sessions.open(tenant.manifest.tenant.slug.as_str(), channel, viewer).await?;
+    Ok(playlist_headers(text.into_response()))
+}
+
+/// `GET /fast/{tenant}/{channel}/{session}/{rendition}.m3u8`: the stitched media playlist.
+async fn playlist(
+    player: &Player,
+    tenant: &TenantRuntime,
+    channel: &str,
+    session: &str,
+    rendition: &str,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let started = player.clock.now();
+    let session = SessionToken::parse(session).and_then(|token| player.sessions.get(&token));
+    let here = |session: &crate::session::Session| {
+        *session.tenant() == tenant.manifest.tenant.slug && session.channel().as_str() == channel
+    };
+    let session = session.filter(|session| here(session)).ok_or(SessionError::NoSession)?;
+    let index = rendition.get(1..).and_then(|index| index.parse().ok()).ok_or(SessionError::NoRendition)?;
+    let body = player.sessions.playlist(&session, index).await?;
+    player.counters.playlists.increment(1);
+    player.counters.seconds.record((player.clock.now() - started).as_secs_f64());
+    let mut response = if accepts_gzip(&parts.headers) {
+        let mut response = Response::new(HttpBody::from(body.gzip()));
+        response.headers_mut().insert(header::CONTENT_ENCODING, GZIP);
+        response
+    } else {
+        Response::new(HttpBody::from(body.text.clone()))
+    };
+    response.headers_mut().insert(header::VARY, VARY);
+    Ok(playlist_headers(response))
+}
+
+fn playlist_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, PLAYLIST);
+    headers.insert(header::CACHE_CONTROL, PRIVATE);
+    response
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT_ENCODING).iter().any(|value| {
+        let codings = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
+        codings.into_iter().any(|coding| coding == b"gzip" || (coding.starts_with(b"gzip;") && !coding.ends_with(b"q=0")))
+    })
+}
+
+/// What is known of a viewer, from trusted headers and the query.
+fn viewer(player: &Player, parts: &Parts) -> Result<Viewer, Problem> {
+    let mut params = BTreeMap::new();
+    let mut session_id = None;
+    for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+        check_param(&name, &value)?;
+        if name == "session_id" {
+            session_id = (!value.is_empty()).then(|| value.into());
+            continue;
+        }
+        if params.len() >= MAX_PARAMS {
+            return Err(Problem::bad_request(format!("more than {MAX_PARAMS} query parameters")));
+        }
+        params.insert(name.into(), value.into());
+    }
+    Ok(Viewer { session_id, geo: player.client.geo(&parts.headers), device: client::device(&parts.headers), params })
+}
+
+fn check_param(name: &Cow<'_, str>, value: &Cow<'_, str>) -> Result<(), Problem> {
+    if name.len() > MAX_PARAM_BYTES || value.len() > MAX_PARAM_BYTES {
+        let shown: String = name.chars().take(32).collect();
+        return Err(Problem::bad_request("a query parameter is too long")
+            .field(shown, format!("at most {MAX_PARAM_BYTES} bytes for name and value each")));
+    }
+    Ok(())
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NoChannel => Self::not_found("such channel"),
+            SessionError::NoSession => Self::new(StatusCode::NOT_FOUND, "session-ended", error.to_string()),
+            SessionError::NoRendition => Self::not_found("such rendition"),
+            SessionError::Origin(origin) => Self::from(origin),
+            SessionError::Render(error) => Self::unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<OriginError> for Problem {
+    fn from(error: OriginError) -> Self {
+        // The log has the origin's address; viewers learn only what kind of fault it was.
+        if error.is_timeout() {
+            return Self::new(StatusCode::GATEWAY_TIMEOUT, "origin-timeout", "the channel's origin did not answer in time");
+        }
+        let detail = match error {
+            OriginError::Fetch { .. } => "the channel's origin cannot be reached".to_owned(),
+            OriginError::Status { status, .. } => format!("the channel's origin answered {status}"),
+            OriginError::Playlist { source, .. } => format!("the channel's origin sent no usable playlist: {source}"),
+            OriginError::Empty { .. } => "the channel's origin has no segments now".to_owned(),
+            OriginError::NoRendition => return Self::not_found("such rendition"),
+        };
+        Self::new(StatusCode::BAD_GATEWAY, "origin-failed", detail)
+    }
+}
