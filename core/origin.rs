@@ -36,13 +36,13 @@ const FAILURE_PAUSE: Span = Span::from_millis(750);
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OriginError {
     #[error("{url}: {source}")]
-    Fetch { url: Url, source: Arc<OutboundError> },
+    Fetch { url: Arc<str>, source: Arc<OutboundError> },
     #[error("{url}: answered {status}")]
-    Status { url: Url, status: u16 },
+    Status { url: Arc<str>, status: u16 },
     #[error("{url}: {source}")]
-    Playlist { url: Url, source: PlaylistError },
+    Playlist { url: Arc<str>, source: PlaylistError },
     #[error("{url}: the playlist has no segments")]
-    Empty { url: Url },
+    Empty { url: Arc<str> },
     #[error("no such rendition")]
     NoRendition,
 }
@@ -77,7 +77,7 @@ impl OriginContext {
     /// A playlist's bytes and the address it came from.
     async fn fetch(&self, url: &Url) -> Result<(bytes::Bytes, Url), OriginError> {
         let options = crate::outbound::GetOptions { deadline: Some(self.deadline), ..Default::default() };
-        let failed = |source| OriginError::Fetch { url: url.clone(), source: Arc::new(source) };
+        let failed = |source| OriginError::Fetch { url: url.as_str().into(), source: Arc::new(source) };
         let started = self.clock.now();
         let fetched = self.outbound.get(url, options).await.map_err(failed);
         let seconds = (self.clock.now() - started).as_secs_f64();
@@ -85,7 +85,7 @@ impl OriginContext {
         metrics::histogram!("cuetone_origin_fetch_seconds", "outcome" => outcome).record(seconds);
         let fetched = fetched?;
         if !fetched.is_success() {
-            return Err(OriginError::Status { url: url.clone(), status: fetched.status });
+            return Err(OriginError::Status { url: url.as_str().into(), status: fetched.status });
         }
         Ok((fetched.body, fetched.final_url))
     }

@@ -80,4 +80,32 @@ proptest! {
     fn vod_playlists_are_whole_and_repeatable(origin in origins(), ads in ads()) {
         viewer::check_vod(&origin, &ads)?;
     }
+
+    /// Whatever an origin sends, the stitcher answers a playlist that reads again, or says that there is none.
+    #[test]
+    fn no_origin_makes_the_stitcher_panic(lines in prop::collection::vec(any_line(), 1..40), ads in ads()) {
+        let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:6\n{}\n", lines.join("\n"));
+        viewer::check_any(&text, &ads)?;
+    }
+}
+
+/// A line of a playlist, with numbers at their limits.
+fn any_line() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => Just("#EXTINF:6,\nseg.ts".to_owned()),
+        1 => Just("#EXTINF:0,\nseg.ts".to_owned()),
+        1 => any::<u64>().prop_map(|n| format!("#EXT-X-MEDIA-SEQUENCE:{n}")),
+        1 => Just(format!("#EXT-X-MEDIA-SEQUENCE:{}", u64::MAX)),
+        1 => Just(format!("#EXT-X-DISCONTINUITY-SEQUENCE:{}", u64::MAX)),
+        1 => Just("#EXT-X-DISCONTINUITY".to_owned()),
+        1 => Just("#EXT-X-CUE-OUT:12".to_owned()),
+        1 => Just("#EXT-X-KEY:METHOD=AES-128,URI=\"k\"".to_owned()),
+        1 => Just("#EXT-X-KEY:METHOD=NONE".to_owned()),
+        1 => Just("#EXT-X-BYTERANGE:5".to_owned()),
+        1 => Just("#EXT-X-MAP:URI=\"m\"".to_owned()),
+        1 => Just("#EXT-X-ENDLIST".to_owned()),
+        2 => (0i64..4_000_000_000).prop_map(|s| {
+            format!("#EXT-X-PROGRAM-DATE-TIME:{}", cuetone::media::datetime::format(cuetone::domain::Moment(s * 1_000_000)))
+        }),
+    ]
 }

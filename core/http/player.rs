@@ -2,7 +2,7 @@
 //!
 //! The busiest route: it reads the path itself, allocates little and touches no database.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     body::Body as HttpBody,
@@ -174,7 +174,7 @@ fn viewer(player: &Player, parts: &Parts) -> Result<Viewer, Problem> {
     Ok(Viewer { session_id, geo: player.client.geo(&parts.headers), device: client::device(&parts.headers), params })
 }
 
-fn check_param(name: &Cow<'_, str>, value: &Cow<'_, str>) -> Result<(), Problem> {
+fn check_param(name: &str, value: &str) -> Result<(), Problem> {
     if name.len() > MAX_PARAM_BYTES || value.len() > MAX_PARAM_BYTES {
         let shown: String = name.chars().take(32).collect();
         return Err(Problem::bad_request("a query parameter is too long")

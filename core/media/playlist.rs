@@ -277,6 +277,8 @@ pub fn needs_explicit_iv(key_list: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LIVE: &str = "\u{feff}#EXTM3U\r\n#EXT-X-VERSION:6\r\n#EXT-X-TARGETDURATION:6\r\n#EXT-X-MEDIA-SEQUENCE:7\r\n\
@@ -334,5 +336,26 @@ mod tests {
         assert!(!needs_explicit_iv(r#"METHOD=AES-128,URI="k",IV=0x1"#));
         assert!(!needs_explicit_iv("METHOD=NONE"));
         assert!(!needs_explicit_iv(r#"METHOD=SAMPLE-AES,URI="skd://k",KEYFORMAT="com.apple.streamingkeydelivery""#));
+    }
+
+    /// Lines of real playlists in any order: what a packager's bug might send.
+    fn jumbled() -> impl Strategy<Value = String> {
+        let lines = [
+            "#EXTM3U", "#EXT-X-TARGETDURATION:6", "#EXTINF:6,", "a.ts", "#EXT-X-BYTERANGE:5", "#EXT-X-BYTERANGE:5@9",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"", "#EXT-X-MAP:URI=\"m\"", "#EXT-X-DISCONTINUITY", "#EXT-X-ENDLIST",
+            "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z", "#EXT-X-CUE-OUT:30", "", "\r", "#", "#EXT-X-MEDIA-SEQUENCE:18446744073709551615",
+        ];
+        prop::collection::vec(prop::sample::select(lines.to_vec()), 0..40).prop_map(|lines| lines.join("\n"))
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in jumbled(), noise in ".{0,60}") {
+            for text in [format!("#EXTM3U\n#EXT-X-TARGETDURATION:6\n{text}"), format!("{text}\n{noise}"), noise.clone()] {
+                if let Ok(playlist) = MediaPlaylist::parse(text.as_bytes()) {
+                    prop_assert_eq!(playlist.text(), text.as_str());
+                }
+            }
+        }
     }
 }

@@ -40,7 +40,7 @@ impl Lineup {
         let context = origin.context.clone();
         let (body, base) = context.fetch(&origin.url).await?;
         let multivariant = if is_multivariant(&body) {
-            let unusable = |source: PlaylistError| OriginError::Playlist { url: origin.url.clone(), source };
+            let unusable = |source: PlaylistError| OriginError::Playlist { url: origin.url.as_str().into(), source };
             Multivariant::parse(&body, &base).map_err(unusable)?
         } else {
             let alone = Multivariant::wrapper(&origin.url);

@@ -114,9 +114,9 @@ impl Slot {
             return Ok(version.track.clone());
         }
         let playlist = MediaPlaylist::parse(&body)
-            .map_err(|source| OriginError::Playlist { url: self.url.clone(), source })?;
+            .map_err(|source| OriginError::Playlist { url: self.url.as_str().into(), source })?;
         if playlist.segments.is_empty() {
-            return Err(OriginError::Empty { url: self.url.clone() });
+            return Err(OriginError::Empty { url: self.url.as_str().into() });
         }
         let placement = match reference {
             Some(track) => Placement::Like(track),

@@ -117,7 +117,10 @@ impl Render<'_> {
         let shift = if fresh {
             Shift::default()
         } else {
-            Shift { msn: difference(before.last_msn + 1, msn), disc: difference(before.last_disc + 1, disc) }
+            Shift {
+                msn: difference(before.last_msn.saturating_add(1), msn),
+                disc: difference(before.last_disc.saturating_add(1), disc),
+            }
         };
         Numbering { epoch: self.track.epoch, shift, entered: Vec::new(), ..before.clone() }
     }
@@ -194,13 +197,13 @@ impl<'a> Walk<'a> {
             exit = !next_starts_here;
             if let Some(segment) = track.segments.get(resume) {
                 let own = u64::from(segment.discontinuity);
-                let disc_before = segment.disc - own;
+                let disc_before = segment.disc.saturating_sub(own);
                 self.shift = Shift {
-                    msn: difference(shift(entered.msn, self.shift.msn) + shown.segments, segment.msn),
+                    msn: difference(shift(entered.msn, self.shift.msn).saturating_add(shown.segments), segment.msn),
                     disc: if next_starts_here {
                         difference(shown.disc, disc_before)
                     } else {
-                        difference(shown.disc + 1, segment.disc)
+                        difference(shown.disc.saturating_add(1), segment.disc)
                     },
                 };
                 let after = self.shift;
@@ -234,10 +237,10 @@ impl<'a> Walk<'a> {
                 // It began out of sight: any number will do as long as it is kept.
                 let gone = (track.start() - splice.avail.start).as_micros() / track.mean_duration().as_micros();
                 let gone = u64::try_from(gone).unwrap_or(0).min(segment.msn);
-                (segment.msn - gone, segment.disc - u64::from(segment.discontinuity))
+                (segment.msn - gone, segment.disc.saturating_sub(u64::from(segment.discontinuity)))
             }
-            Some(segment) => (segment.msn, segment.disc - u64::from(segment.discontinuity)),
-            None => track.segments.last().map_or((0, 0), |last| (last.msn + 1, last.disc)),
+            Some(segment) => (segment.msn, segment.disc.saturating_sub(u64::from(segment.discontinuity))),
+            None => track.segments.last().map_or((0, 0), |last| (last.msn.saturating_add(1), last.disc)),
         };
         let entered = Entered { splice: splice.id, msn, disc, after: None };
         self.next.entered.push(entered);
@@ -262,11 +265,11 @@ impl<'a> Walk<'a> {
         for (index, segment) in segments.iter().enumerate() {
             let before = disc;
             let tagged = segment.discontinuity && !(opens_title && index == 0);
-            disc += u64::from(tagged);
+            disc = disc.saturating_add(u64::from(tagged));
             if index < gone {
                 continue;
             }
-            let msn = shift(entered.msn, self.shift.msn) + index as u64;
+            let msn = shift(entered.msn, self.shift.msn).saturating_add(index as u64);
             self.first.get_or_insert((msn, before));
             (self.msn, self.disc) = (msn, disc);
             let fresh = index == gone;
@@ -354,7 +357,7 @@ impl<'a> Walk<'a> {
         let tagged = exit || head.discontinuity;
         let msn = shift(head.msn, self.shift.msn);
         let disc = shift(head.disc, self.shift.disc);
-        self.first.get_or_insert((msn, disc - u64::from(tagged)));
+        self.first.get_or_insert((msn, disc.saturating_sub(u64::from(tagged))));
         let last = rest.last().unwrap_or(head);
         (self.msn, self.disc) = (shift(last.msn, self.shift.msn), shift(last.disc, self.shift.disc));
         self.ends_in_content = true;

@@ -316,8 +316,8 @@ impl<'a> Builder<'a> {
         let playlist = self.playlist;
         let text_start = self.text.len() as u32;
         let (mut states_keys, mut states_map, mut has_dates) = (false, false, segment.date_time.is_some());
-        self.disc += u64::from(segment.discontinuity);
-        let msn = playlist.media_sequence + index;
+        self.disc = self.disc.saturating_add(u64::from(segment.discontinuity));
+        let msn = playlist.media_sequence.saturating_add(index);
         // Keys first: an implicit IV has to be written out for each segment anew, wherever its tag stood.
         for (_, line) in playlist.lines_in(&segment.lines).filter(|(tag, _)| *tag == Tag::Key) {
             self.take_key(line);

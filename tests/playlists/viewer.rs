@@ -202,6 +202,55 @@ pub fn check_vod(origin: &Origin, ads: &Ads) -> Result<(), TestCaseError> {
     crate::rules::check_vod(&origin, &texts, length, inserted, watch.target_duration())
 }
 
+/// A break wherever the window allows one, on an origin of any shape.
+pub fn check_any(text: &str, ads: &Ads) -> Result<(), TestCaseError> {
+    let origin = Origin {
+        segment: 6_000_000,
+        window: 5,
+        dates: crate::origin::DateTags::Never,
+        keys: crate::origin::Encryption::None,
+        packaging: Packaging::MuxedTs,
+        breaks: Vec::new(),
+        discontinuities: Vec::new(),
+        first_number: 0,
+        closing_cue: false,
+    };
+    let Ok(playlist) = MediaPlaylist::parse(text.as_bytes()) else { return Ok(()) };
+    let mut watch = Watch::new(&origin, ads);
+    let base = Url::parse("https://origin.example.com/live/index.m3u8").expect("valid");
+    let context = TrackContext {
+        base: &base,
+        imported: &Variables::new(),
+        markers: MarkerPolicy::Strip,
+        previous: None,
+        placement: Placement::EndsAt(Moment(EPOCH)),
+    };
+    let track = Track::build(1, &playlist, &context);
+    let middle = track.segments.get(track.segments.len() / 2).map_or(Moment(EPOCH), |segment| segment.start);
+    let kind = if track.ended { AvailKind::Insert } else { AvailKind::Replace };
+    let found = Avail { start: middle, ..avail(&origin, 0, 3, kind, true) };
+    watch.decide(&track, &[Arc::new(found)]);
+    let splices: Vec<Splice> = watch.timeline.splices().cloned().collect();
+    let reference = &watch.specs[0].1;
+    let render = Render {
+        track: &track,
+        limit: track.end(),
+        spec: reference,
+        reference,
+        splices: &splices,
+        target_duration: watch.target_duration(),
+        version: 6,
+    };
+    match render.render(&Numbering::default(), &Addresses) {
+        Ok((text, _)) => {
+            let read = MediaPlaylist::parse(text.as_bytes());
+            proptest::prop_assert!(read.is_ok_and(|read| !read.segments.is_empty()), "{}", text);
+        }
+        Err(_) => proptest::prop_assert!(track.segments.is_empty() || !track.ended, "{}", text),
+    }
+    Ok(())
+}
+
 fn slug(text: &str) -> Slug {
     text.parse().expect("a slug")
 }

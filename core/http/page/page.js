@@ -5,8 +5,8 @@
 const POLL_MILLISECONDS = 2000;
 const MAX_SHOWN_EVENTS = 200;
 const MAX_SHOWN_DECISIONS = 50;
-// A segment is listed when it has ended, and a player asks for the list once per segment: 2 s each here.
-const EDGE_AGE_SECONDS = 2;
+// From the end of a segment until a player has it, at best: the origin lists it, the player asks.
+const LISTING_SECONDS = 0.3;
 const HLS = 'application/vnd.apple.mpegurl';
 // Decisions and events carry this name as `viewer`: so the page finds its own among everybody's.
 const VIEWER = `page-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
@@ -16,6 +16,7 @@ const video = find('video');
 let channel = null;
 let source = null;
 let decisions = [];
+let liveOffset = Infinity;
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -57,6 +58,7 @@ function channelButton(one) {
 function choose(one) {
   channel = one;
   decisions = [];
+  liveOffset = Infinity;
   find('decisions').replaceChildren();
   find('events').replaceChildren();
   find('break').hidden = true;
@@ -191,14 +193,16 @@ function breaksOnScreen() {
 }
 
 /**
- * Where the picture stands: media seconds on demand; live the wall clock, less how far the player is behind the edge.
- * The edge is the end of what may be played or, where the browser keeps that to itself, of what it has loaded.
+ * Where the picture stands: media seconds on demand, the wall clock live. Browsers that play HLS by themselves do not
+ * tell a picture's date, but the wall clock less the end of what is loaded (or playable) is never below the offset
+ * between the two, and touches it whenever a segment has just arrived.
  */
 function pictureTime() {
   if (onDemand()) return video.currentTime;
   const ranges = video.seekable.length > 0 ? video.seekable : video.buffered;
   if (ranges.length === 0) return NaN;
-  return Date.now() / 1000 - EDGE_AGE_SECONDS - (ranges.end(ranges.length - 1) - video.currentTime);
+  liveOffset = Math.min(liveOffset, Date.now() / 1000 - ranges.end(ranges.length - 1));
+  return video.currentTime + liveOffset - LISTING_SECONDS;
 }
 
 function showBreak() {
