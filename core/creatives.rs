@@ -139,7 +139,7 @@ impl Creatives {
                 let pause = FIRST_RETRY * (1 << entry.failures.min(10));
                 entry.due = now + pause.min(LONGEST_RETRY);
                 if entry.failures == 0 {
-                    tracing::warn!(creative.url = %url, reason, "an ad's creative cannot be used");
+                    tracing::warn!(creative.host = url.host_str(), creative.path = url.path(), reason, "an ad's creative cannot be used");
                 }
                 entry.failures += 1;
                 metrics::counter!("cuetone_creative_failures_total").increment(1);

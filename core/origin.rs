@@ -77,7 +77,7 @@ impl OriginContext {
     /// A playlist's bytes and the address it came from.
     async fn fetch(&self, url: &Url) -> Result<(bytes::Bytes, Url), OriginError> {
         let options = crate::outbound::GetOptions { deadline: Some(self.deadline), ..Default::default() };
-        let failed = |source| OriginError::Fetch { url: url.as_str().into(), source: Arc::new(source) };
+        let failed = |source| OriginError::Fetch { url: shown(url), source: Arc::new(source) };
         let started = self.clock.now();
         let fetched = self.outbound.get(url, options).await.map_err(failed);
         let seconds = (self.clock.now() - started).as_secs_f64();
@@ -85,7 +85,7 @@ impl OriginContext {
         metrics::histogram!("cuetone_origin_fetch_seconds", "outcome" => outcome).record(seconds);
         let fetched = fetched?;
         if !fetched.is_success() {
-            return Err(OriginError::Status { url: url.as_str().into(), status: fetched.status });
+            return Err(OriginError::Status { url: shown(url), status: fetched.status });
         }
         Ok((fetched.body, fetched.final_url))
     }
@@ -98,7 +98,8 @@ pub struct Origin {
     context: Arc<OriginContext>,
     lineup: ArcSwapOption<(Arc<Lineup>, Moment)>,
     loading: tokio::sync::Mutex<Option<(Moment, OriginError)>>,
-    /// Slots outlive lineups, so that numbering and dates go on.
+    /// Slots outlive lineups, so that numbering and dates go on. By address without its query, where that tells
+    /// renditions apart: many origins sign each answer's addresses anew.
     slots: Mutex<HashMap<Url, Arc<Slot>>>,
 }
 
@@ -140,14 +141,15 @@ impl Origin {
         }
         match Lineup::load(self).await {
             Ok(lineup) => {
-                let lineup = Arc::new(lineup);
+                // The same lineup stays the same object: sessions then share pods and playlists.
+                let lineup = last.filter(|last| last.same_as(&lineup)).unwrap_or_else(|| Arc::new(lineup));
                 *failure = None;
                 self.lineup.store(Some(Arc::new((lineup.clone(), now + LINEUP_LIFE))));
                 self.forget_unused_slots();
                 Ok(lineup)
             }
             Err(error) => {
-                tracing::warn!(origin.url = %self.url, error = %error, "the origin's multivariant playlist cannot be used");
+                tracing::warn!(origin.url = %shown(&self.url), error = %error, "the origin's multivariant playlist cannot be used");
                 *failure = Some((now + FAILURE_PAUSE, error.clone()));
                 last.ok_or(error)
             }
@@ -160,13 +162,33 @@ impl Origin {
         (self.context.clock.now() < *until).then(|| lineup.clone())
     }
 
-    fn slot(&self, url: &Url) -> Arc<Slot> {
+    /// The slots of renditions at `urls`; each is fetched from its newest address.
+    fn slots(&self, urls: &[&Url]) -> Vec<Arc<Slot>> {
+        let keys: Vec<Url> = urls.iter().map(|url| without_query(url)).collect();
         let mut slots = self.slots.lock();
-        slots.entry(url.clone()).or_insert_with(|| Arc::new(Slot::new(url.clone(), self.markers))).clone()
+        let slot = |(url, key): (&&Url, &Url)| {
+            let shared = keys.iter().filter(|other| *other == key).count() > 1;
+            let key = if shared { (*url).clone() } else { key.clone() };
+            let slot = slots.entry(key).or_insert_with(|| Arc::new(Slot::new((*url).clone(), self.markers)));
+            slot.move_to(url);
+            slot.clone()
+        };
+        urls.iter().zip(&keys).map(slot).collect()
     }
 
     /// Slots that only this table still holds belong to lineups that nobody uses.
     fn forget_unused_slots(&self) {
         self.slots.lock().retain(|_, slot| Arc::strong_count(slot) > 1);
     }
+}
+
+fn without_query(url: &Url) -> Url {
+    let mut plain = url.clone();
+    plain.set_query(None);
+    plain
+}
+
+/// An address as errors and logs show it: queries hold tokens.
+fn shown(url: &Url) -> Arc<str> {
+    without_query(url).as_str().into()
 }

@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use futures_util::future::join_all;
+use url::Url;
 
-use super::{Origin, OriginContext, OriginError, Slot};
+use super::{Origin, OriginContext, OriginError, Slot, shown};
 use crate::{
     domain::Moment,
     media::{
@@ -40,14 +41,17 @@ impl Lineup {
         let context = origin.context.clone();
         let (body, base) = context.fetch(&origin.url).await?;
         let multivariant = if is_multivariant(&body) {
-            let unusable = |source: PlaylistError| OriginError::Playlist { url: origin.url.as_str().into(), source };
+            let unusable = |source: PlaylistError| OriginError::Playlist { url: shown(&origin.url), source };
             Multivariant::parse(&body, &base).map_err(unusable)?
         } else {
             let alone = Multivariant::wrapper(&origin.url);
-            origin.slot(&origin.url).accept(&context, &alone.variables, None, body, &base)?;
+            for slot in origin.slots(&[&origin.url]) {
+                slot.accept(&context, &alone.variables, None, body.clone(), &base)?;
+            }
             alone
         };
-        let slots: Vec<Arc<Slot>> = multivariant.renditions.iter().map(|r| origin.slot(&r.url)).collect();
+        let urls: Vec<&Url> = multivariant.renditions.iter().map(|rendition| &rendition.url).collect();
+        let slots = origin.slots(&urls);
         let variables = &multivariant.variables;
         let is_variant = |index: &usize| {
             multivariant.renditions.get(*index).is_some_and(|rendition| rendition.kind == RenditionKind::Variant)
@@ -97,6 +101,21 @@ impl Lineup {
             multivariant,
             context,
         })
+    }
+
+    /// Whether a session would see no difference between the two.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        let text = |lineup: &Self| lineup.multivariant.render(|index, out| out.push_str(&index.to_string()));
+        let same_slots = self.slots.len() == other.slots.len()
+            && self.slots.iter().zip(&other.slots).all(|(a, b)| Arc::ptr_eq(a, b));
+        let title = |lineup: &Self| -> Vec<Option<u64>> {
+            lineup.pinned.iter().map(|cell| cell.get().map(|track| track.id)).collect()
+        };
+        same_slots
+            && self.specs == other.specs
+            && (self.reference, self.target_duration, self.version) == (other.reference, other.target_duration, other.version)
+            && title(self) == title(other)
+            && text(self) == text(other)
     }
 
     /// A rendition's newest version if no request is needed to know it.

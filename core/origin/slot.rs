@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use url::Url;
 
-use super::{FAILURE_PAUSE, OriginContext, OriginError};
+use super::{FAILURE_PAUSE, OriginContext, OriginError, shown};
 use crate::{
     domain::{MarkerPolicy, Moment, Span},
     media::{playlist::MediaPlaylist, uri::Variables},
@@ -24,7 +24,7 @@ const SHORTEST_LIFE: Span = Span::from_millis(500);
 const LONGEST_LIFE: Span = Span::from_secs(2);
 
 pub struct Slot {
-    url: Url,
+    url: ArcSwap<Url>,
     markers: MarkerPolicy,
     current: ArcSwapOption<Version>,
     /// Microseconds since the epoch until which `current` is fresh; outside of it so that a refresh without news costs
@@ -42,11 +42,18 @@ struct Version {
 impl Slot {
     pub(super) fn new(url: Url, markers: MarkerPolicy) -> Self {
         Self {
-            url,
+            url: ArcSwap::from_pointee(url),
             markers,
             current: ArcSwapOption::empty(),
             fresh_until: AtomicI64::new(i64::MIN),
             refresh: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The origin gave a new address for the same rendition.
+    pub(super) fn move_to(&self, url: &Url) {
+        if **self.url.load() != *url {
+            self.url.store(Arc::new(url.clone()));
         }
     }
 
@@ -78,7 +85,8 @@ impl Slot {
                 return Ok(track);
             }
         }
-        let fetched = match context.fetch(&self.url).await {
+        let url = self.url.load_full();
+        let fetched = match context.fetch(&url).await {
             Ok((body, base)) => self.accept(context, variables, reference, body, &base),
             Err(error) => Err(error),
         };
@@ -89,7 +97,7 @@ impl Slot {
             }
             Err(error) => {
                 metrics::counter!("cuetone_origin_failures_total").increment(1);
-                tracing::warn!(origin.url = %self.url, error = %error, "the origin's playlist cannot be used");
+                tracing::warn!(origin.url = %shown(&url), error = %error, "the origin's playlist cannot be used");
                 *failure = Some(error.clone());
                 self.keep(context.clock.now() + FAILURE_PAUSE);
                 self.stale(context, context.clock.now()).ok_or(error)
@@ -114,9 +122,9 @@ impl Slot {
             return Ok(version.track.clone());
         }
         let playlist = MediaPlaylist::parse(&body)
-            .map_err(|source| OriginError::Playlist { url: self.url.as_str().into(), source })?;
+            .map_err(|source| OriginError::Playlist { url: shown(base), source })?;
         if playlist.segments.is_empty() {
-            return Err(OriginError::Empty { url: self.url.as_str().into() });
+            return Err(OriginError::Empty { url: shown(base) });
         }
         let placement = match reference {
             Some(track) => Placement::Like(track),
