@@ -17,8 +17,11 @@ use std::{
 use moka::sync::Cache;
 use parking_lot::Mutex;
 
-pub use self::{body::Body, token::SessionToken};
-use self::body::{BodyKey, Links, rendition_name};
+pub use self::{
+    body::{Body, Links},
+    token::SessionToken,
+};
+use self::body::{BodyKey, rendition_name};
 use crate::{
     channel::{Reference, live_pre_roll},
     creatives::{Creatives, Readiness},
@@ -105,6 +108,14 @@ impl Session {
     }
     pub fn channel(&self) -> &Slug {
         &self.channel.channel.slug
+    }
+
+    /// The place of a rendition by the name that stands in its address, such as `v0`.
+    pub fn rendition(&self, name: &str) -> Option<usize> {
+        let (kind, index) = name.split_at_checked(1)?;
+        let index: usize = index.parse().ok()?;
+        let rendition = self.lineup.multivariant.renditions.get(index)?;
+        (kind == body::kind_letter(rendition.kind)).then_some(index)
     }
 }
 
@@ -243,7 +254,7 @@ impl Sessions {
         self.follow(session, &reference).await;
         let mut state = session.state.lock();
         let splices: Vec<Splice> = state.timeline.splices().cloned().collect();
-        let numbering = state.numbering(rendition);
+        let numbering = state.numbering(rendition, &track);
         let key = BodyKey::new(&track, &reference.track, rendition, session.target_duration, &numbering, &splices);
         let body = match self.bodies.get(&key) {
             Some(body) => body,
@@ -255,6 +266,7 @@ impl Sessions {
                     spec,
                     reference: reference_spec,
                     splices: &splices,
+                    forgotten: state.timeline.forgotten(),
                     target_duration: session.target_duration,
                     version: session.version,
                 };
@@ -343,13 +355,18 @@ impl Session {
 }
 
 impl State {
-    /// The numbering to go on with; a rendition used for the first time goes on as the one used last.
-    fn numbering(&self, rendition: usize) -> Numbering {
+    /// The numbering to go on with. A rendition that is used for the first time, or that was not asked for while a
+    /// break came and went, goes on as the one used last.
+    fn numbering(&self, rendition: usize, track: &Track) -> Numbering {
+        let forgotten = self.timeline.forgotten();
         let own = self.renditions.iter().find(|known| usize::from(known.index) == rendition);
-        let latest = self.renditions.iter().max_by_key(|known| known.reference);
-        match own {
-            Some(own) => own.numbering.clone(),
-            None => Numbering::beside(latest.map(|latest| &latest.numbering)),
+        if let Some(own) = own.filter(|own| own.numbering.is_current(forgotten)) {
+            return own.numbering.clone();
+        }
+        let current = self.renditions.iter().filter(|known| known.numbering.is_current(forgotten));
+        match current.max_by_key(|known| known.reference) {
+            Some(other) => Numbering::beside(&other.numbering, track),
+            None => own.map(|own| own.numbering.clone()).unwrap_or_default(),
         }
     }
 

@@ -81,6 +81,20 @@ proptest! {
         viewer::check_vod(&origin, &ads)?;
     }
 
+    /// A viewer who comes back after breaks have come and gone: numbers go on upwards and agree across renditions.
+    #[test]
+    fn a_long_pause_never_turns_numbers_back(origin in origins(), ads in ads(), pause in 20usize..90) {
+        let mut watch = Watch::new(&origin, &ads);
+        for step in origin.window..origin.window + 15 {
+            watch.poll(step);
+        }
+        watch.pause();
+        for step in origin.window + 15 + pause..origin.window + 30 + pause {
+            watch.poll(step);
+        }
+        watch.finish()?;
+    }
+
     /// Whatever an origin sends, the stitcher answers a playlist that reads again, or says that there is none.
     #[test]
     fn no_origin_makes_the_stitcher_panic(lines in prop::collection::vec(any_line(), 1..40), ads in ads()) {

@@ -178,6 +178,7 @@ impl Viewer {
             spec: &spec,
             reference: &spec,
             splices: &splices,
+            forgotten: self.timeline.forgotten(),
             target_duration: playlist.target_duration.max(longest.round() as u32),
             version: playlist.version,
         };

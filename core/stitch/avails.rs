@@ -126,7 +126,12 @@ mod tests {
         }
     }
 
-    fn check(known: &[Arc<Avail>], answers: &[FoundAvail], ended: bool, expect: &[(&str, i64, i64)]) -> Vec<Arc<Avail>> {
+    fn check(
+        known: &[Arc<Avail>],
+        answers: &[FoundAvail],
+        ended: bool,
+        expect: &[(&str, i64, i64)],
+    ) -> Vec<Arc<Avail>> {
         let merged = merge(known, answers, &track(ended), "test");
         let got: Vec<_> =
             merged.iter().map(|a| (a.id.as_str(), a.start.as_secs(), a.duration.as_millis() / 1000)).collect();

@@ -110,12 +110,7 @@ impl Rung {
     }
 
     /// The segments of a complete, clear playlist.
-    pub fn new(
-        spec: RenditionSpec,
-        playlist: &MediaPlaylist,
-        base: &Url,
-        imported: &Variables,
-    ) -> Result<Self, Unfit> {
+    pub fn new(spec: RenditionSpec, playlist: &MediaPlaylist, base: &Url, imported: &Variables) -> Result<Self, Unfit> {
         let mut variables = Variables::new();
         for (tag, line) in playlist.header() {
             if tag == Tag::Define {
@@ -182,11 +177,14 @@ impl Creative {
         };
         if want.is_audio_only() {
             let separate = want.kind == RenditionKind::Audio;
-            keep(Unfit::SeparateAudio, &|have| have.kind == RenditionKind::Audio || (!separate && have.is_audio_only()))?;
+            keep(Unfit::SeparateAudio, &|have| {
+                have.kind == RenditionKind::Audio || (!separate && have.is_audio_only())
+            })?;
             keep(Unfit::Container(want.container), &|have| have.container == want.container)?;
-            let language = want.language.as_deref().and_then(|wanted| {
-                candidates.iter().find(|(_, rung)| rung.spec.language.as_deref() == Some(wanted))
-            });
+            let language = want
+                .language
+                .as_deref()
+                .and_then(|wanted| candidates.iter().find(|(_, rung)| rung.spec.language.as_deref() == Some(wanted)));
             return Ok(language.or(candidates.first()).map_or(0, |(index, _)| *index));
         }
         keep(Unfit::Empty, &|have| have.kind == RenditionKind::Variant && !have.is_audio_only())?;

@@ -131,23 +131,27 @@ impl Pod {
         reference: &'a RenditionSpec,
         until: Span,
     ) -> impl Iterator<Item = PodSegment<'a>> {
-        self.items.iter().enumerate().flat_map(move |(item_index, item)| {
-            let rung = rung_for(&item.creative, spec, reference);
-            let found: Option<(usize, &Rung)> = rung.and_then(|index| Some((index, item.creative.rungs.get(index)?)));
-            found.into_iter().flat_map(move |(rung, found)| {
-                found.segments.iter().enumerate().map(move |(index, segment)| PodSegment {
-                    item,
-                    item_index,
-                    rung,
-                    index,
-                    segment,
-                    start: item.start + segment.end - segment.duration,
-                    discontinuity: index == 0 || segment.discontinuity,
+        self.items
+            .iter()
+            .enumerate()
+            .flat_map(move |(item_index, item)| {
+                let rung = rung_for(&item.creative, spec, reference);
+                let found: Option<(usize, &Rung)> =
+                    rung.and_then(|index| Some((index, item.creative.rungs.get(index)?)));
+                found.into_iter().flat_map(move |(rung, found)| {
+                    found.segments.iter().enumerate().map(move |(index, segment)| PodSegment {
+                        item,
+                        item_index,
+                        rung,
+                        index,
+                        segment,
+                        start: item.start + segment.end - segment.duration,
+                        discontinuity: index == 0 || segment.discontinuity,
+                    })
                 })
             })
-        })
-        // Sound and picture end some milliseconds apart: a segment is in if its middle is.
-        .take_while(move |segment| segment.start + segment.segment.duration.half() < until)
+            // Sound and picture end some milliseconds apart: a segment is in if its middle is.
+            .take_while(move |segment| segment.start + segment.segment.duration.half() < until)
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Render<'a> {
     pub reference: &'a RenditionSpec,
     /// Non-empty splices in order of time.
     pub splices: &'a [Splice],
+    /// Start of the last splice that the timeline has forgotten.
+    pub forgotten: Moment,
     /// The same for the whole session and all its renditions.
     pub target_duration: u32,
     pub version: u32,
@@ -55,6 +57,8 @@ pub struct Numbering {
     shift: Shift,
     /// Splices that this rendition has entered and that have not left its window.
     entered: Vec<Entered>,
+    /// Start of the last splice that has left its window.
+    passed: Moment,
     last_msn: u64,
     last_disc: u64,
 }
@@ -82,18 +86,20 @@ pub enum RenderError {
 }
 
 impl Numbering {
-    /// For a rendition that a session has not used before: as the one it used last, so that numbers agree.
-    pub fn beside(other: Option<&Self>) -> Self {
-        other.cloned().unwrap_or_default()
+    /// For a rendition that goes on as another of the same session: so discontinuity numbers agree.
+    pub fn beside(other: &Self, track: &Track) -> Self {
+        Self { epoch: track.epoch, ..other.clone() }
     }
 
-    pub fn last_msn(&self) -> u64 {
-        self.last_msn
+    /// Whether it has seen every splice that the timeline has forgotten. A rendition that was not asked for while a
+    /// break came and went has not, and must go on as one that has.
+    pub fn is_current(&self, forgotten: Moment) -> bool {
+        self.passed >= forgotten
     }
 
-    /// Whether a splice that left the timeline is still needed here.
-    pub fn remembers(&self, splice: u32) -> bool {
-        self.entered.iter().any(|entered| entered.splice == splice && entered.after.is_none())
+    /// What a splice that has left the window did to the numbers; `None` if it was never seen to its end.
+    fn after(&self, splice: &Splice) -> Option<Shift> {
+        self.entered.iter().find(|entered| entered.splice == splice.id)?.after
     }
 }
 
@@ -101,16 +107,21 @@ impl Render<'_> {
     /// The playlist, and the numbering to use for the next one.
     pub fn render(&self, numbering: &Numbering, address: &dyn AdAddress) -> Result<(String, Numbering), RenderError> {
         let mut numbering = numbering.clone();
-        if numbering.epoch != self.track.epoch {
-            numbering = self.restart(&numbering);
+        let missed = |splice: &&Splice| {
+            self.has_left(splice) && splice.avail.start > numbering.passed && numbering.after(splice).is_none()
+        };
+        let last_missed = self.splices.iter().filter(missed).map(|splice| splice.avail.start).max();
+        if numbering.epoch != self.track.epoch || !numbering.is_current(self.forgotten) || last_missed.is_some() {
+            numbering = self.restart(&numbering, last_missed.unwrap_or_default());
         }
         let mut walk = Walk::new(self, numbering, address);
         walk.run();
         walk.finish()
     }
 
-    /// The origin counts anew: go on where we stopped, one discontinuity later.
-    fn restart(&self, before: &Numbering) -> Numbering {
+    /// The origin counts anew, or the viewer was away for longer than we remember: go on where we stopped, one
+    /// discontinuity later.
+    fn restart(&self, before: &Numbering, missed: Moment) -> Numbering {
         let first = self.track.segments.first();
         let (msn, disc) = first.map_or((0, 0), |segment| (segment.msn, segment.disc));
         let fresh = before.last_msn == 0 && before.last_disc == 0;
@@ -122,7 +133,16 @@ impl Render<'_> {
                 disc: difference(before.last_disc.saturating_add(1), disc),
             }
         };
-        Numbering { epoch: self.track.epoch, shift, entered: Vec::new(), ..before.clone() }
+        let passed = before.passed.max(self.forgotten).max(missed);
+        Numbering { epoch: self.track.epoch, shift, entered: Vec::new(), passed, ..before.clone() }
+    }
+}
+
+impl Render<'_> {
+    /// Whether content has resumed before the window begins.
+    fn has_left(&self, splice: &Splice) -> bool {
+        let margin = self.track.mean_duration().half();
+        splice.outcome.is_some_and(|outcome| outcome.resume.max(splice.avail.start) + margin < self.track.start())
     }
 }
 
@@ -171,10 +191,7 @@ impl<'a> Walk<'a> {
             let start = track.index_at(splice.avail.start);
             let resume = splice.outcome.map(|outcome| track.index_at(outcome.resume));
             let began_before = splice.avail.start + TOLERANCE < track.start() && start == 0;
-            let resumed_before = splice
-                .outcome
-                .is_some_and(|outcome| outcome.resume + track.mean_duration().half() < track.start());
-            if began_before && resumed_before {
+            if self.job.has_left(splice) {
                 self.fold(splice);
                 continue;
             }
@@ -193,7 +210,8 @@ impl<'a> Walk<'a> {
                 break;
             };
             cursor = resume;
-            let next_starts_here = splices.get(index + 1).is_some_and(|next| track.index_at(next.avail.start) == resume);
+            let next_starts_here =
+                splices.get(index + 1).is_some_and(|next| track.index_at(next.avail.start) == resume);
             exit = !next_starts_here;
             if let Some(segment) = track.segments.get(resume) {
                 let own = u64::from(segment.discontinuity);
@@ -219,11 +237,14 @@ impl<'a> Walk<'a> {
 
     /// A splice has left the window: its shift becomes part of the base.
     fn fold(&mut self, splice: &Splice) {
-        let entered = self.next.entered.iter().position(|entered| entered.splice == splice.id);
-        if let Some(after) = entered.map(|index| self.next.entered.remove(index)).and_then(|entered| entered.after) {
-            self.next.shift = after;
-            self.shift = after;
+        if splice.avail.start <= self.next.passed {
+            return;
         }
+        if let Some(after) = self.next.after(splice) {
+            (self.next.shift, self.shift) = (after, after);
+        }
+        self.next.passed = splice.avail.start;
+        self.next.entered.retain(|entered| entered.splice != splice.id);
     }
 
     /// Notes the origin's numbers at a splice when it first shows.
@@ -233,18 +254,27 @@ impl<'a> Walk<'a> {
         }
         let track = self.job.track;
         let (msn, disc) = match track.segments.get(start) {
-            Some(segment) if began_before => {
-                // It began out of sight: any number will do as long as it is kept.
-                let gone = (track.start() - splice.avail.start).as_micros() / track.mean_duration().as_micros();
-                let gone = u64::try_from(gone).unwrap_or(0).min(segment.msn);
-                (segment.msn - gone, segment.disc.saturating_sub(u64::from(segment.discontinuity)))
+            Some(segment) => {
+                // It began out of sight: what shows first takes the number of what would.
+                let gone = if began_before { self.out_of_sight(splice) } else { 0 };
+                let own = u64::from(segment.discontinuity);
+                (segment.msn.saturating_sub(gone), segment.disc.saturating_sub(own))
             }
-            Some(segment) => (segment.msn, segment.disc.saturating_sub(u64::from(segment.discontinuity))),
             None => track.segments.last().map_or((0, 0), |last| (last.msn.saturating_add(1), last.disc)),
         };
         let entered = Entered { splice: splice.id, msn, disc, after: None };
         self.next.entered.push(entered);
         entered
+    }
+
+    /// How many segments of a pod end before the window begins.
+    fn out_of_sight(&self, splice: &Splice) -> u64 {
+        let head = self.job.track.start() - splice.avail.start;
+        splice
+            .pod
+            .segments(self.job.spec, self.job.reference, head)
+            .take_while(|segment| segment.end() <= head + TOLERANCE)
+            .count() as u64
     }
 
     fn pod(&mut self, splice: &Splice, entered: &Entered, resumed: Option<usize>, began_before: bool) -> Shown {

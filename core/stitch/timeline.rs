@@ -40,9 +40,16 @@ pub struct Timeline {
     /// The origin's edge when this was last brought forward: what lies before it may have been published.
     published: Option<Moment>,
     epoch: u32,
+    /// Start of the last non-empty splice that was forgotten.
+    forgotten: Moment,
 }
 
 impl Timeline {
+    /// Start of the last splice that was forgotten; renditions that have not seen it must not go on by themselves.
+    pub fn forgotten(&self) -> Moment {
+        self.forgotten
+    }
+
     /// Nothing has been followed yet.
     pub fn is_new(&self) -> bool {
         self.published.is_none()
@@ -71,14 +78,24 @@ impl Timeline {
             }
         }
         self.settle(track);
+        if self.published.is_some_and(|edge| edge < track.start()) {
+            // A viewer who was away starts at the edge again: nothing is owed.
+            self.owed = Span::ZERO;
+        }
         if !track.ended {
+            // One window longer than needed: other renditions may be behind.
             let (start, window) = (track.start(), track.duration());
-            self.splices.retain(|splice| splice.gone_after() + window > start);
+            let (kept, gone) =
+                std::mem::take(&mut self.splices).into_iter().partition(|splice| splice.gone_after() + window > start);
+            self.splices = kept;
+            let gone: Vec<Splice> = gone;
+            let last = gone.iter().filter(|splice| !splice.pod.is_empty()).map(|splice| splice.avail.start).max();
+            self.forgotten = self.forgotten.max(last.unwrap_or_default());
         }
         let first_visit = self.published.is_none();
         let mut undecided = Vec::new();
         for avail in avails {
-            if self.find(&avail.id).is_some() || !avail.in_reach(track) {
+            if self.find(&avail.id).is_some() || !in_reach(avail, track) {
                 continue;
             }
             let late = self.published.is_some_and(|edge| avail.start + TOLERANCE < edge);
@@ -155,15 +172,17 @@ impl Splice {
             // After the last ad segment that still fits; the rest of the break shows content.
             start + pod.cut(avail.duration + self.owed) - self.owed
         } else if pod.has_slate() {
-            // The boundary nearest to the break's end.
+            // The boundary nearest to the break's end, if it is still in the window.
             let nearest = track.segments.get(track.index_at(end)).map_or(end, |segment| segment.start);
-            ads_end.max(nearest)
+            ads_end.max(if end < track.start() { end } else { nearest })
         } else {
             ads_end
         };
         let index = track.segments.partition_point(|segment| segment.start + TOLERANCE < wanted);
         let resume = match track.segments.get(index) {
-            Some(segment) if index > 0 || segment.start <= wanted + TOLERANCE || start >= track.start() => segment.start,
+            Some(segment) if index > 0 || segment.start <= wanted + TOLERANCE || start >= track.start() => {
+                segment.start
+            }
             // The boundary has left the window: nobody sees the difference any more.
             Some(_) => wanted,
             None if track.ended => track.end(),
@@ -178,14 +197,12 @@ impl Splice {
     }
 }
 
-impl Avail {
-    /// Whether its start is at a segment that the track has, or before it, and its end not yet gone.
-    fn in_reach(&self, track: &Track) -> bool {
-        let started = self.start + TOLERANCE < track.end() || (track.ended && self.kind == AvailKind::Insert);
-        let going = match self.kind {
-            AvailKind::Replace => self.end() > track.start() && self.duration.is_positive(),
-            AvailKind::Insert => track.ended,
-        };
-        started && going
-    }
+/// Whether an avail's start is at a segment that the track has, or before it, and its end not yet gone.
+fn in_reach(avail: &Avail, track: &Track) -> bool {
+    let started = avail.start + TOLERANCE < track.end() || (track.ended && avail.kind == AvailKind::Insert);
+    let going = match avail.kind {
+        AvailKind::Replace => avail.end() > track.start() && avail.duration.is_positive(),
+        AvailKind::Insert => track.ended,
+    };
+    started && going
 }

@@ -20,6 +20,8 @@ pub struct Seen {
 pub struct History<'a> {
     origin: &'a Origin,
     seen: Vec<Seen>,
+    /// How much had been seen when the viewer went away.
+    paused_after: Option<usize>,
 }
 
 /// What an entry shows.
@@ -132,16 +134,24 @@ fn show(uri: &str, kind: Kind) -> Show {
 
 impl<'a> History<'a> {
     pub fn new(origin: &'a Origin) -> Self {
-        Self { origin, seen: Vec::new() }
+        Self { origin, seen: Vec::new(), paused_after: None }
     }
 
     pub fn add(&mut self, seen: Seen) {
         self.seen.push(seen);
     }
 
+    pub fn pause(&mut self) {
+        self.paused_after = Some(self.seen.len());
+    }
+
     pub fn check(&self, target: u32, slate: bool) -> Result<(), TestCaseError> {
         let mut streams: BTreeMap<&str, Stream> = BTreeMap::new();
-        for seen in &self.seen {
+        for (index, seen) in self.seen.iter().enumerate() {
+            if self.paused_after == Some(index) {
+                self.check_renditions_agree(&streams)?;
+                streams.values_mut().for_each(Stream::forget);
+            }
             let read = read(&seen.text, seen.kind)?;
             let context = |rule: &str| format!("{rule} ({} at {})\n{}", seen.kind.name(), seen.to, seen.text);
             prop_assert_eq!(read.target, i64::from(target), "{}", context("rule 5: the target duration changed"));
@@ -200,6 +210,13 @@ struct Stream {
 }
 
 impl Stream {
+    /// Only the last number shown is remembered; an empty window must not repeat it.
+    fn forget(&mut self) {
+        self.entries.clear();
+        self.first_shown.clear();
+        self.joined = None;
+    }
+
     fn add(
         &mut self,
         origin: &Origin,

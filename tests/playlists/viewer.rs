@@ -131,12 +131,17 @@ impl<'a> Watch<'a> {
             spec,
             reference,
             splices: &splices,
+            forgotten: self.timeline.forgotten(),
             target_duration: self.target_duration(),
             version: 6,
         };
-        let beside = Numbering::beside(self.numbering.values().next());
-        let numbering = self.numbering.get(kind.name()).unwrap_or(&beside);
-        let (text, next) = render.render(numbering, &Addresses).expect("something to show");
+        let forgotten = self.timeline.forgotten();
+        let mut current = self.numbering.values().filter(|known| known.is_current(forgotten));
+        let own = self.numbering.get(kind.name()).filter(|own| own.is_current(forgotten)).cloned();
+        let beside = current.next().map(|other| Numbering::beside(other, track));
+        let last = self.numbering.get(kind.name()).cloned();
+        let numbering = own.or(beside).or(last).unwrap_or_default();
+        let (text, next) = render.render(&numbering, &Addresses).expect("something to show");
         self.numbering.insert(kind.name(), next);
         text
     }
@@ -166,6 +171,11 @@ impl<'a> Watch<'a> {
         let slate = self.ads.slate.then(|| (slug("slate"), creative(self.origin, 2_000_000, 1_000_000)));
         let fill = avail.duration + Span(self.origin.segment * 2);
         Arc::new(Pod::new(ads, slate, fill, &self.specs[0].1))
+    }
+
+    /// The viewer goes away: what was shown before is held against what comes after only by its numbers.
+    pub fn pause(&mut self) {
+        self.history.pause();
     }
 
     pub fn finish(self) -> Result<(), TestCaseError> {
@@ -238,6 +248,7 @@ pub fn check_any(text: &str, ads: &Ads) -> Result<(), TestCaseError> {
         spec: reference,
         reference,
         splices: &splices,
+        forgotten: watch.timeline.forgotten(),
         target_duration: watch.target_duration(),
         version: 6,
     };
