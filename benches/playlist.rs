@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion};
 use cuetone::{
     decision::{self, DecisionRequest},
     domain::{ExtensionRef, Span},
-    extension::{DetectInput, Extensions, monotonic},
+    extension::{BreakDetector as _, DetectInput, Extensions, monotonic},
     media::{cue, playlist::MediaPlaylist},
     registry,
 };
@@ -64,7 +64,7 @@ fn decisions(c: &mut Criterion) {
     {
         let files = tenant::bundle("http://origin.example.com", ads, scripts);
         let compiled = registry::check(&files, &extensions).expect("a valid bundle");
-        let policy = policy(&compiled);
+        let policy = tenant::policy(&compiled);
         let (viewer, avail, seen) = (tenant::viewer(), stitched::avail(), BTreeMap::new());
         let request = DecisionRequest {
             session: "0123456789abcdef",
@@ -85,20 +85,6 @@ fn decisions(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new(name, ads), |b| b.iter(decide));
     }
     group.finish();
-}
-
-fn policy(compiled: &registry::Compiled) -> decision::ChannelPolicy {
-    let channel = compiled.manifest.channels.first().expect("a channel");
-    decision::ChannelPolicy {
-        tenant: compiled.manifest.tenant.slug.clone(),
-        channel: channel.slug.clone(),
-        labels: channel.labels.clone(),
-        config: channel.config.clone(),
-        targeting: compiled.targeting.clone(),
-        fill: compiled.fills.first().expect("a fill strategy").clone(),
-        fallback: compiled.fallback.clone(),
-        slate: None,
-    }
 }
 
 fn detectors(c: &mut Criterion) {

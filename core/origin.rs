@@ -50,7 +50,7 @@ pub enum OriginError {
 impl OriginError {
     /// A time-out is the viewer's 504, everything else a 502.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Fetch { source, .. } if source.kind() == "timeout")
+        matches!(self, Self::Fetch { source, .. } if source.kind() == "deadline")
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use cuetone::{
     decision::{CreativeLookup, SkipReason},
-    domain::{Avail, AvailId, AvailKind, MarkerPolicy, MidBreakJoin, Position, Slug, Span},
+    domain::{Avail, AvailId, AvailKind, MarkerPolicy, MidBreakJoin, Moment, Position, Slug, Span},
     media::{multivariant::Multivariant, playlist::MediaPlaylist, uri::Variables},
     session::Links,
     stitch::{
@@ -60,6 +60,7 @@ pub struct Stitched {
     track: Arc<Track>,
     spec: RenditionSpec,
     splices: Vec<Splice>,
+    forgotten: Moment,
     key: SigningKey,
     channel: Slug,
 }
@@ -80,7 +81,7 @@ impl Stitched {
         timeline.decided(&track);
         let splices: Vec<Splice> = timeline.splices().cloned().collect();
         assert_eq!(splices.len(), 1, "the viewer is in the break");
-        Self { track, spec, splices, key: SigningKey::new(&[7; 32]), channel: slug("live") }
+        Self { forgotten: timeline.forgotten(), track, spec, splices, key: SigningKey::new(&[7; 32]), channel: slug("live") }
     }
 
     /// A fresh playlist: nothing is cached, every ad address is signed.
@@ -91,6 +92,7 @@ impl Stitched {
             spec: &self.spec,
             reference: &self.spec,
             splices: &self.splices,
+            forgotten: self.forgotten,
             target_duration: 4,
             version: 7,
         };
@@ -104,7 +106,8 @@ fn load(name: &str) -> Creative {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/ads").join(name);
     let base = Url::parse("http://ads.example.com/master.m3u8").expect("an address").join(name).expect("an address");
     let base = Url::parse(&format!("{base}/master.m3u8")).expect("an address");
-    let master = Multivariant::parse(&std::fs::read(folder.join("master.m3u8")).expect("a file"), &base).expect("a master");
+    let master =
+        Multivariant::parse(&std::fs::read(folder.join("master.m3u8")).expect("a file"), &base).expect("a master");
     let media = master.renditions.iter().map(|rendition| {
         let path = rendition.url.path().trim_start_matches('/').split_once('/').expect("a path").1.to_owned();
         let text = std::fs::read(folder.join(path)).expect("a file");

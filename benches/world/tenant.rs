@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use cuetone::{
     bundle::BundleFiles,
+    decision::ChannelPolicy,
     domain::{DeviceType, Viewer},
+    registry::Compiled,
 };
 
 use super::TENANT;
@@ -54,4 +56,19 @@ pub fn bundle(origin: &str, ads: usize, scripts: Scripts) -> BundleFiles {
 /// A television in the country that the ads are for.
 pub fn viewer() -> Viewer {
     Viewer { geo: "US".into(), device: DeviceType::SmartTv, ..Viewer::default() }
+}
+
+/// How the first channel of a bundle chooses.
+pub fn policy(compiled: &Compiled) -> ChannelPolicy {
+    let channel = compiled.manifest.channels.first().expect("a channel");
+    ChannelPolicy {
+        tenant: compiled.manifest.tenant.slug.clone(),
+        channel: channel.slug.clone(),
+        labels: channel.labels.clone(),
+        config: channel.config.clone(),
+        targeting: compiled.targeting.clone(),
+        fill: compiled.fills.first().expect("a fill strategy").clone(),
+        fallback: compiled.fallback.clone(),
+        slate: None,
+    }
 }

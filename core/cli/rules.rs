@@ -101,7 +101,9 @@ pub enum RulesError {
     Write { path: String, reason: String },
     #[error("{path}: {reason}")]
     Input { path: String, reason: String },
-    #[error("{path}: cannot tell which point this script is for\n  hint: define detect, target, fill or deliver; put it into a folder detect/, targeting/, fill/ or sink/; or say --as POINT")]
+    #[error(
+        "{path}: cannot tell which point this script is for\n  hint: define detect, target, fill or deliver; put it into a folder detect/, targeting/, fill/ or sink/; or say --as POINT"
+    )]
     Point { path: String },
     #[error("{paths}: nothing here to {what}\n  hint: {hint}")]
     Nothing { paths: String, what: &'static str, hint: &'static str },

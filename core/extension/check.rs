@@ -38,7 +38,9 @@ pub fn avails(input: &DetectInput<'_>, found: &[FoundAvail]) -> Verified {
             return Err(format!("avail `{id}` inserts into a live channel, which would fall behind; use kind replace"));
         }
         if avail.start < input.window.start - MAX_AVAIL || avail.start > input.window.end + MAX_AVAIL {
-            return Err(format!("avail `{id}` starts more than a day away from the window; times are seconds since the epoch"));
+            return Err(format!(
+                "avail `{id}` starts more than a day away from the window; times are seconds since the epoch"
+            ));
         }
         if let Some((key, _)) = avail.metadata.iter().find(|(key, value)| key.len().max(value.len()) > MAX_ID_BYTES) {
             let shown: String = key.chars().take(MAX_ID_BYTES).collect();
@@ -93,7 +95,9 @@ pub fn requests(_input: &SinkInput<'_>, requests: &[SinkRequest]) -> Verified {
             return Err(format!("`{}` is not an address: it must start with https:// or http://", request.url));
         }
         let broken = |text: &str| text.contains(['\r', '\n', '\0']);
-        if let Some((name, _)) = request.headers.iter().find(|(name, value)| name.is_empty() || broken(name) || broken(value)) {
+        if let Some((name, _)) =
+            request.headers.iter().find(|(name, value)| name.is_empty() || broken(name) || broken(value))
+        {
             return Err(format!("the header `{}` is empty or has a line break", name.escape_debug()));
         }
     }

@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 /// Hard stop for one call. Shipped scripts need well under 1 ms; a break decision has time for a slow rule, but a
-/// hostile one must be gone before anybody notices (the promise is 50 ms, this leaves room for one native call).
+/// hostile one must be gone before anybody notices (the promise is 50 ms, this leaves room for one native call). Time
+/// that a script spends waiting for a processor does not count.
 pub const CALL_DEADLINE: Duration = Duration::from_millis(20);
+
+/// The same for a detector: asked once for a new playlist version and not for each viewer, but for a library title with
+/// a hundred marked breaks at once.
+pub const DETECT_DEADLINE: Duration = Duration::from_millis(40);
 
 /// Rhai operations per call; counted by ourselves, in callbacks too. About 20 ms of plain script on a slow core.
 pub const MAX_OPERATIONS: u64 = 1_000_000;

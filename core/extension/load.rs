@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -99,6 +100,7 @@ impl<T: ?Sized> fmt::Debug for Loaded<T> {
 pub struct Extensions {
     host: Arc<Host>,
     clock: Monotonic,
+    trial_config: Arc<Value>,
 }
 
 impl Extensions {
@@ -106,7 +108,13 @@ impl Extensions {
     ///
     /// Fails only if a shipped rule does not compile.
     pub fn new(clock: Monotonic) -> Result<Self, ExtensionError> {
-        Ok(Self { host: Arc::new(Host::new()?), clock })
+        Ok(Self { host: Arc::new(Host::new()?), clock, trial_config: Arc::new(Value::Null) })
+    }
+
+    /// The same, but trial calls get this configuration: the one that the extension is mounted with, so that a script
+    /// may rely on it.
+    pub fn trying_with(&self, config: &Value) -> Self {
+        Self { trial_config: Arc::new(config.clone()), ..self.clone() }
     }
 
     pub fn load_detector(
@@ -162,7 +170,7 @@ impl Extensions {
         let text = find(wanted, scripts, point)?;
         let source = ScriptSource { name: &name, text };
         let script = Script::load(&self.host, source, point)?.for_tenant(tenant);
-        script.trial()?;
+        script.trial_with(&self.trial_config)?;
         let version = source.version();
         let label = Label { tenant: tenant.to_owned(), extension: name.clone(), point };
         Ok(Loaded { name, version, extension: Guarded::new(make(script), label, Arc::clone(&self.clock)) })
@@ -181,7 +189,8 @@ fn find<'s>(
         }
         ExtensionRef::File(path) => {
             let known = scripts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            let hint = if known.is_empty() { "there is no script in it".to_owned() } else { format!("its scripts: {known}") };
+            let hint =
+                if known.is_empty() { "there is no script in it".to_owned() } else { format!("its scripts: {known}") };
             (scripts.get(path).map(String::as_str), hint)
         }
     };

@@ -61,6 +61,11 @@ fn slips_are_found_when_a_script_is_activated_with_place_and_hint() {
     );
     check(
         Point::Targeting,
+        "// Nobody is called that, so no trial gets there.\n// ä\nfn target(ad, request) {\n  if ad.id == \"x\" { return ad.lables.rating; }\n}",
+        "4:31: Ad has no property `lables`\n  hint: did you mean `labels`?",
+    );
+    check(
+        Point::Targeting,
         "fn target(ad, request) { requets.geo == \"US\" }",
         "1:26: there is no variable `requets`\n  hint: did you mean `request`?",
     );
@@ -69,11 +74,7 @@ fn slips_are_found_when_a_script_is_activated_with_place_and_hint() {
         "fn target(ad, request) { ad.id.startswith(\"x\") }",
         "1:32: there is no function `startswith` for (string, string)\n  hint: did you mean `starts_with`?",
     );
-    check(
-        Point::Fill,
-        "fn fill(avail, ads) { ads[99] }",
-        "1:26: ads[99]: there are only 20 ads",
-    );
+    check(Point::Fill, "fn fill(avail, ads) { ads[99] }", "1:26: ads[99]: there are only 20 ads");
     check(
         Point::Fill,
         "fn fil(avail, ads) { [] }",
@@ -123,4 +124,15 @@ fn tenants_may_build_on_shipped_rules() {
     let text = "fn fill(avail, ads, config) { shipped_best_effort::fill(avail, ads, config) }";
     let scripts = BTreeMap::from([("x.rhai".to_owned(), text.to_owned())]);
     assert!(load(Point::Fill, &ExtensionRef::File("x.rhai".to_owned()), &scripts).is_ok());
+}
+
+#[test]
+fn a_script_may_rely_on_the_configuration_that_it_is_mounted_with() {
+    let text = "fn target(ad, request, config) { ad.id.starts_with(config.prefix) }";
+    let scripts = BTreeMap::from([("x.rhai".to_owned(), text.to_owned())]);
+    let wanted = ExtensionRef::File("x.rhai".to_owned());
+    let extensions = extensions();
+    assert!(extensions.load_targeting(&wanted, &scripts, "acme").is_err());
+    let config = serde_json::json!({ "prefix": "kids-" });
+    assert!(extensions.trying_with(&config).load_targeting(&wanted, &scripts, "acme").is_ok());
 }

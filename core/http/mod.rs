@@ -23,7 +23,7 @@ pub mod request_id;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, response::IntoResponse, routing::any};
+use axum::{Router, http::StatusCode, middleware, response::IntoResponse, routing::any};
 
 use self::{
     client::ClientConfig,
@@ -57,6 +57,10 @@ pub fn router(player: Arc<Player>, ops: Arc<Ops>, dashboard: Option<Arc<Dashboar
     }
     let others = others
         .fallback(|| async { Problem::not_found("such page").into_response() })
+        .method_not_allowed_fallback(|| async {
+            let detail = "another method works here; see the Allow header";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response()
+        })
         .layer(middleware::from_fn_with_state(ids, request_id::layer));
     // Playlists are asked for every few seconds by every viewer: their route does without the general layers.
     Router::new().route("/fast/{*path}", any(player::fast)).with_state(player).merge(others)

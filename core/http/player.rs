@@ -27,6 +27,9 @@ const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 const VARY: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 
+/// What a refused method is told (RFC 9110 section 15.5.6).
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
 /// An empty subtitle file: what plays in the subtitle rendition during an ad.
 const NO_SUBTITLES: &str = "WEBVTT\n\n";
 
@@ -75,7 +78,10 @@ async fn answer(player: &Player, parts: &Parts) -> Response {
 
 async fn respond(player: &Player, tenant: &TenantRuntime, rest: &str, parts: &Parts) -> Result<Response, Problem> {
     if parts.method != Method::GET && parts.method != Method::HEAD {
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "only GET and HEAD work here"));
+        let detail = "only GET and HEAD work here";
+        let mut refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response();
+        refused.headers_mut().insert(header::ALLOW, METHODS);
+        return Ok(refused);
     }
     if tenant.manifest.tenant.status != Status::Active {
         return Err(Problem::not_found("such channel"));
@@ -100,7 +106,7 @@ async fn respond(player: &Player, tenant: &TenantRuntime, rest: &str, parts: &Pa
 /// `GET /fast/{tenant}/{channel}.m3u8`: a new session.
 async fn open(player: &Player, tenant: &TenantRuntime, file: &str, parts: &Parts) -> Result<Response, Problem> {
     let channel = file.strip_suffix(".m3u8").ok_or_else(|| Problem::not_found("such channel"))?;
-    if !tenant.channels.contains_key(channel) {
+    if tenant.channels.get(channel).is_none_or(|runtime| runtime.channel.status != Status::Active) {
         return Err(Problem::not_found("such channel"));
     }
     if parts.method == Method::HEAD {
@@ -127,7 +133,7 @@ async fn playlist(
         *session.tenant() == tenant.manifest.tenant.slug && session.channel().as_str() == channel
     };
     let session = session.filter(|session| here(session)).ok_or(SessionError::NoSession)?;
-    let index = rendition.get(1..).and_then(|index| index.parse().ok()).ok_or(SessionError::NoRendition)?;
+    let index = session.rendition(rendition).ok_or(SessionError::NoRendition)?;
     let body = player.sessions.playlist(&session, index).await?;
     player.counters.playlists.increment(1);
     player.counters.seconds.record((player.clock.now() - started).as_secs_f64());
@@ -151,8 +157,12 @@ fn playlist_headers(mut response: Response) -> Response {
 
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT_ENCODING).iter().any(|value| {
-        let codings = value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii);
-        codings.into_iter().any(|coding| coding == b"gzip" || (coding.starts_with(b"gzip;") && !coding.ends_with(b"q=0")))
+        value.as_bytes().split(|b| *b == b',').any(|coding| {
+            let mut parts = coding.split(|b| *b == b';').map(<[u8]>::trim_ascii);
+            // `q=0`, in as many digits as one likes, is a refusal (RFC 9110 section 12.4.2).
+            let refused = |part: &[u8]| part.strip_prefix(b"q=").is_some_and(|q| q.iter().all(|b| matches!(b, b'0' | b'.')));
+            parts.next() == Some(b"gzip") && !parts.any(refused)
+        })
     })
 }
 

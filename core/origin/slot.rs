@@ -30,7 +30,8 @@ pub struct Slot {
     /// Microseconds since the epoch until which `current` is fresh; outside of it so that a refresh without news costs
     /// one store.
     fresh_until: AtomicI64,
-    refresh: tokio::sync::Mutex<Option<OriginError>>,
+    /// Why the origin could not be used last time, and until when it is left alone.
+    refresh: tokio::sync::Mutex<Option<(Moment, OriginError)>>,
 }
 
 struct Version {
@@ -77,13 +78,11 @@ impl Slot {
         }
         let mut failure = self.refresh.lock().await;
         let now = context.clock.now();
-        if now.as_micros() < self.fresh_until.load(Ordering::Acquire) {
-            if let Some(error) = failure.as_ref() {
-                return self.stale(context, now).ok_or_else(|| error.clone());
-            }
-            if let Some(track) = self.fresh(now) {
-                return Ok(track);
-            }
+        if let Some(track) = self.fresh(now) {
+            return Ok(track);
+        }
+        if let Some((_, error)) = failure.as_ref().filter(|(until, _)| now < *until) {
+            return self.stale(context, now).ok_or_else(|| error.clone());
         }
         let url = self.url.load_full();
         let fetched = match context.fetch(&url).await {
@@ -98,9 +97,12 @@ impl Slot {
             Err(error) => {
                 metrics::counter!("cuetone_origin_failures_total").increment(1);
                 tracing::warn!(origin.url = %shown(&url), error = %error, "the origin's playlist cannot be used");
-                *failure = Some(error.clone());
-                self.keep(context.clock.now() + FAILURE_PAUSE);
-                self.stale(context, context.clock.now()).ok_or(error)
+                let now = context.clock.now();
+                *failure = Some((now + FAILURE_PAUSE, error.clone()));
+                let stale = self.stale(context, now).ok_or(error)?;
+                // What may still be shown is taken for fresh meanwhile; what is too old is not, not even for a moment.
+                self.keep(now + FAILURE_PAUSE);
+                Ok(stale)
             }
         }
     }

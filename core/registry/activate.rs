@@ -37,7 +37,7 @@ pub fn check(files: &BundleFiles, extensions: &Extensions) -> Result<Compiled, R
     };
     let (mut detectors, mut fills) = (Vec::new(), Vec::new());
     for (at, channel) in manifest.channels.iter().enumerate() {
-        match extensions.load_detector(&channel.detector, scripts, tenant) {
+        match extensions.trying_with(&channel.config).load_detector(&channel.detector, scripts, tenant) {
             Ok(loaded) => detectors.push(loaded),
             Err(error) => note(format!("channels[{at}].ad_break_strategy"), error),
         }
@@ -55,7 +55,7 @@ pub fn check(files: &BundleFiles, extensions: &Extensions) -> Result<Compiled, R
     }
     let mut sinks = Vec::new();
     for (at, mounted) in manifest.sinks.iter().enumerate() {
-        match extensions.load_sink(&mounted.source, scripts, tenant) {
+        match extensions.trying_with(&mounted.config).load_sink(&mounted.source, scripts, tenant) {
             Ok(loaded) => sinks.push((mounted.clone(), loaded)),
             Err(error) => note(format!("extensions.sinks[{at}].use"), error),
         }
@@ -89,7 +89,7 @@ fn mount_fill(
     scripts: &BTreeMap<String, String>,
     tenant: &str,
 ) -> Result<MountedFill, ExtensionError> {
-    let loaded = extensions.load_fill(&channel.fill, scripts, tenant)?;
+    let loaded = extensions.trying_with(&channel.config).load_fill(&channel.fill, scripts, tenant)?;
     Ok(MountedFill { name: loaded.name, version: loaded.version, strategy: loaded.extension })
 }
 
@@ -99,7 +99,7 @@ fn mount_rule(
     scripts: &BTreeMap<String, String>,
     tenant: &str,
 ) -> Result<MountedRule, ExtensionError> {
-    let loaded = extensions.load_targeting(&mounted.source, scripts, tenant)?;
+    let loaded = extensions.trying_with(&mounted.config).load_targeting(&mounted.source, scripts, tenant)?;
     Ok(MountedRule {
         name: loaded.name,
         version: loaded.version,

@@ -72,12 +72,15 @@ impl BodyKey {
 
 /// `v0`, `a1`, `s2`: kind and place in the multivariant playlist.
 pub fn rendition_name(kind: RenditionKind, index: usize) -> String {
-    let kind = match kind {
-        RenditionKind::Variant => 'v',
-        RenditionKind::Audio => 'a',
-        RenditionKind::Subtitles => 's',
-    };
-    format!("{kind}{index}")
+    format!("{}{index}", kind_letter(kind))
+}
+
+pub fn kind_letter(kind: RenditionKind) -> &'static str {
+    match kind {
+        RenditionKind::Variant => "v",
+        RenditionKind::Audio => "a",
+        RenditionKind::Subtitles => "s",
+    }
 }
 
 /// Makes addresses of ad segments, relative to the media playlist. They name no session, so that viewers who see the

@@ -154,10 +154,12 @@ countdown() { echo "AD  -  %{eif\\:ceil($1-t-0.01)\\:d}"; }
 
 live
 vod
+# Lengths are multiples of the live channel's 2 s, so that ads and the rest of a break stay on its grid: Chromium's own
+# player (156) drops a segment when one refresh of a live playlist brings two with a discontinuity between them.
 ad red 10 2 4 0xd01515 white 'RED COLA' 330 "$(countdown 10)"
 ad green 10 2 4 0x0f8a2a white 'GREEN BANK' 392 "$(countdown 10)"
-ad orange 5 2 4 0xff7a00 black 'ORANGE SNACK' 440 "$(countdown 5)"
-ad purple 15 2 4 0x7a1fb8 white 'PURPLE AIR' 494 "$(countdown 15)"
+ad orange 6 2 4 0xff7a00 black 'ORANGE SNACK' 440 "$(countdown 6)"
+ad purple 14 2 4 0x7a1fb8 white 'PURPLE AIR' 494 "$(countdown 14)"
 ad yellow 10 2 4 0xf2dc00 black 'YELLOW BIKES' 523 "$(countdown 10)"
 ad slate 5 1 1 0x6e6e6e white "We’ll be right back" 196 'please stay'
 du -sh .

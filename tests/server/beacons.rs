@@ -20,7 +20,7 @@ const ALL: [EventType; 6] = [
 
 /// A server in the middle of a break of two ads, and the addresses of the ad segments that a viewer sees.
 async fn in_a_break(path: &str, channel: &'static str) -> (Server, Vec<Url>) {
-    let server = Server::start(Stream::live(Packaging::Ts).with_break(90..97)).await;
+    let server = Server::start(Stream::live(Packaging::Ts).with_break(91..98)).await;
     server.apply(&Yaml { channel, ..Yaml::ads(&["red-5", "green-2"]) }.build(&server.origin)).await;
     let mut player = server.viewer_of(path).await;
     let playlist = player.poll("v0").await;

@@ -131,7 +131,7 @@ async fn no_request_fails_while_the_bundle_is_swapped_twenty_times() {
     for swap in 0..20 {
         let ad = if swap % 2 == 0 { "blue-5" } else { "red-5" };
         let yaml = Yaml { channel: "labels: { take: two }", ..Yaml::ads(&[ad, "green-2"]) }.build(&server.origin);
-        server.apply(&(yaml + &format!("# {swap}\n"))).await;
+        server.apply(&format!("{yaml}# {swap}\n")).await;
         server.viewer().await.poll("v0").await;
         server.clock.forward(400);
     }

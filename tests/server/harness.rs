@@ -278,7 +278,8 @@ impl Yaml {
                 segments * crate::origin::SEGMENT
             );
         }
-        out + more
+        out.push_str(more);
+        out
     }
 }
 

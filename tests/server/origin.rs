@@ -263,7 +263,7 @@ async fn answer(State((shared, clock)): State<(Arc<Shared>, Arc<HandClock>)>, re
         (Some(Fault::Status(status)), _) => StatusCode::from_u16(status).unwrap().into_response(),
         (Some(Fault::Html), _) => "<!doctype html><title>Welcome to the CDN</title>".into_response(),
         (Some(Fault::Huge), _) => {
-            let comment = "#EXTM3U\n".to_owned() + &"# what a long playlist this is\n".repeat(400_000);
+            let comment = format!("#EXTM3U\n{}", "# what a long playlist this is\n".repeat(400_000));
             comment.into_response()
         }
         (Some(Fault::Empty), _) => "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n".into_response(),

@@ -121,7 +121,6 @@ struct History {
 /// One viewer.
 pub struct Player {
     client: reqwest::Client,
-    pub multivariant: String,
     /// Addresses of the renditions by name: `v0`, `v1`, `a0`, `s1` …
     pub renditions: BTreeMap<String, Url>,
     history: BTreeMap<String, History>,
@@ -132,7 +131,7 @@ impl Player {
         let answer = read(client.get(url).send().await.expect("an answer")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let base = Url::parse(url).expect("a URL");
-        let multivariant = answer.text().to_owned();
+        let multivariant = answer.text();
         let mut renditions = BTreeMap::new();
         for line in multivariant.lines() {
             let address = match line.split_once("URI=\"") {
@@ -143,7 +142,7 @@ impl Player {
             let name = address.rsplit('/').next().unwrap().trim_end_matches(".m3u8");
             renditions.insert(name.to_owned(), base.join(address).expect("an address"));
         }
-        Self { client, multivariant, renditions, history: BTreeMap::new() }
+        Self { client, renditions, history: BTreeMap::new() }
     }
 
     /// The first rendition of a kind: `v`, `a` or `s`.

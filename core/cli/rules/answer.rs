@@ -6,8 +6,7 @@ use super::given::{AdGiven, DetectGiven, FillGiven, RequestGiven, SinkGiven, Tar
 use crate::{
     domain::Span,
     extension::{
-        Candidate, DetectInput, ExtensionError, FillInput, Point, RequestContext, RuleInput, SinkInput, Verdict,
-        check,
+        Candidate, DetectInput, ExtensionError, FillInput, Point, RequestContext, RuleInput, SinkInput, Verdict, check,
         rhai::{Ran, Script, Usage, api::avail::kind_text},
     },
 };
@@ -16,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Given {
     Detect(DetectGiven),
-    Targeting(TargetingGiven),
+    Targeting(Box<TargetingGiven>),
     Fill(FillGiven),
     Sink(SinkGiven),
 }
@@ -34,7 +33,7 @@ impl Given {
     pub fn from_yaml(point: Point, text: &str) -> Result<Self, serde_yaml::Error> {
         Ok(match point {
             Point::Detect => Self::Detect(serde_yaml::from_str(text)?),
-            Point::Targeting => Self::Targeting(serde_yaml::from_str(text)?),
+            Point::Targeting => Self::Targeting(Box::new(serde_yaml::from_str(text)?)),
             Point::Fill => Self::Fill(serde_yaml::from_str(text)?),
             Point::Sink => Self::Sink(serde_yaml::from_str(text)?),
         })
@@ -85,20 +84,25 @@ fn detect(script: &Script, given: &DetectGiven) -> Result<Outcome, AskError> {
         config: &given.config,
     };
     let ran = script.clone().detector().run(&input)?;
-    checked(script, ran, |found| check::avails(&input, found), |ran| {
-        let show = |found: &crate::extension::FoundAvail| {
-            json!({
-                "id": found.id,
-                "start": found.start.as_secs_f64(),
-                "duration": found.duration.as_secs_f64(),
-                "kind": kind_text(found.kind),
-                "position": found.position.as_str(),
-                "closed": found.closed,
-                "metadata": found.metadata,
-            })
-        };
-        ran.answer.iter().map(show).collect()
-    })
+    checked(
+        script,
+        ran,
+        |found| check::avails(&input, found),
+        |ran| {
+            let show = |found: &crate::extension::FoundAvail| {
+                json!({
+                    "id": found.id,
+                    "start": found.start.as_secs_f64(),
+                    "duration": found.duration.as_secs_f64(),
+                    "kind": kind_text(found.kind),
+                    "position": found.position.as_str(),
+                    "closed": found.closed,
+                    "metadata": found.metadata,
+                })
+            };
+            ran.answer.iter().map(show).collect()
+        },
+    )
 }
 
 fn target(script: &Script, given: &TargetingGiven) -> Result<Outcome, AskError> {
@@ -115,10 +119,15 @@ fn target(script: &Script, given: &TargetingGiven) -> Result<Outcome, AskError> 
     with_candidates(&given.request, &ads, |request, candidates| {
         let input = RuleInput { request, candidates, config: &given.config };
         let ran = script.clone().targeting().run(&input)?;
-        checked(script, ran, |verdicts| check::verdicts(&input, verdicts), |ran| match ran.answer.first() {
-            Some(verdict) if alone => show(verdict),
-            _ => ran.answer.iter().map(show).collect(),
-        })
+        checked(
+            script,
+            ran,
+            |verdicts| check::verdicts(&input, verdicts),
+            |ran| match ran.answer.first() {
+                Some(verdict) if alone => show(verdict),
+                _ => ran.answer.iter().map(show).collect(),
+            },
+        )
     })
 }
 
@@ -129,9 +138,12 @@ fn fill(script: &Script, given: &FillGiven) -> Result<Outcome, AskError> {
         let request = RequestContext { avail: &avail, ..request.clone() };
         let input = FillInput { request: &request, candidates, config: &given.config };
         let ran = script.clone().fill().run(&input)?;
-        checked(script, ran, |chosen| check::pod(&input, chosen), |ran| {
-            ran.answer.iter().map(|index| candidates.get(*index).map(|ad| ad.id)).collect()
-        })
+        checked(
+            script,
+            ran,
+            |chosen| check::pod(&input, chosen),
+            |ran| ran.answer.iter().map(|index| candidates.get(*index).map(|ad| ad.id)).collect(),
+        )
     };
     with_candidates(&RequestGiven::default(), &ads, with_avail)
 }
@@ -141,14 +153,19 @@ fn deliver(script: &Script, given: &SinkGiven) -> Result<Outcome, AskError> {
     let events = events.map_err(AskError::Input)?;
     let input = SinkInput { tenant: "acme", events: &events, config: &given.config };
     let ran = script.clone().sink().run(&input)?;
-    checked(script, ran, |requests| check::requests(&input, requests), |ran| {
-        let show = |request: &crate::extension::SinkRequest| {
-            // A body that is JSON is shown as what it says.
-            let body = serde_json::from_str(&request.body).unwrap_or_else(|_| Value::String(request.body.clone()));
-            json!({ "method": request.method, "url": request.url, "headers": request.headers, "body": body })
-        };
-        json!({ "requests": ran.answer.iter().map(show).collect::<Vec<_>>(), "log": ran.log })
-    })
+    checked(
+        script,
+        ran,
+        |requests| check::requests(&input, requests),
+        |ran| {
+            let show = |request: &crate::extension::SinkRequest| {
+                // A body that is JSON is shown as what it says.
+                let body = serde_json::from_str(&request.body).unwrap_or_else(|_| Value::String(request.body.clone()));
+                json!({ "method": request.method, "url": request.url, "headers": request.headers, "body": body })
+            };
+            json!({ "requests": ran.answer.iter().map(show).collect::<Vec<_>>(), "log": ran.log })
+        },
+    )
 }
 
 fn with_candidates<T>(

@@ -22,7 +22,11 @@ pub fn execute(arguments: &CheckArgs) -> Result<(String, bool), RulesError> {
         }
         Format::Human => results.iter().fold(String::new(), |mut text, (path, result)| {
             let _ = match result {
-                Ok(fine) => writeln!(text, "ok    {path}  {}, {} operations, version {}", fine.signature, fine.operations, fine.version),
+                Ok(fine) => writeln!(
+                    text,
+                    "ok    {path}  {}, {} operations, version {}",
+                    fine.signature, fine.operations, fine.version
+                ),
                 Err(error) => writeln!(text, "FAIL  {}", error.to_string().replace('\n', "\n    ")),
             };
             text
@@ -57,7 +61,8 @@ fn as_json(path: &str, result: &Result<Fine, RulesError>) -> Value {
         Ok(fine) => json!({ "path": path, "ok": true, "point": fine.point.as_str(), "operations": fine.operations,
             "version": fine.version }),
         Err(RulesError::Extension(
-            ExtensionError::Compile { line, column, message, hint, .. } | ExtensionError::Runtime { line, column, message, hint, .. },
+            ExtensionError::Compile { line, column, message, hint, .. }
+            | ExtensionError::Runtime { line, column, message, hint, .. },
         )) => json!({ "path": path, "ok": false, "line": line, "column": column, "error": message, "hint": hint }),
         Err(error) => json!({ "path": path, "ok": false, "error": error.to_string() }),
     }

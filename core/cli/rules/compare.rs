@@ -110,12 +110,20 @@ mod tests {
     #[test]
     fn only_what_the_test_mentions_is_compared() {
         check(json!([{ "id": "a" }]), json!([{ "id": "a", "start": 1.0 }]), &[]);
-        check(json!([{ "id": "a", "start": 2 }]), json!([{ "id": "a", "start": 1.0 }]), &["[0].start: expected 2, found 1.0"]);
+        check(
+            json!([{ "id": "a", "start": 2 }]),
+            json!([{ "id": "a", "start": 1.0 }]),
+            &["[0].start: expected 2, found 1.0"],
+        );
     }
 
     #[test]
     fn a_slip_in_a_key_is_a_difference() {
-        check(json!({ "durations": 1 }), json!({ "duration": 1 }), &["durations: expected 1, found nothing (there are duration)"]);
+        check(
+            json!({ "durations": 1 }),
+            json!({ "duration": 1 }),
+            &["durations: expected 1, found nothing (there are duration)"],
+        );
     }
 
     #[test]
@@ -132,9 +140,11 @@ mod tests {
     #[test]
     fn a_bare_drop_takes_any_reason_and_a_named_one_only_its_own() {
         check(json!("drop"), json!({ "drop": "too old" }), &[]);
-        check(json!({ "drop": "too old" }), json!({ "drop": "too young" }), &[
-            "drop: expected \"too old\", found \"too young\"",
-        ]);
+        check(
+            json!({ "drop": "too old" }),
+            json!({ "drop": "too young" }),
+            &["drop: expected \"too old\", found \"too young\""],
+        );
         check(json!("drop"), json!("keep"), &["expected \"drop\", found \"keep\""]);
     }
 

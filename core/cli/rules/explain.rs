@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{ExplainArgs, Format, RulesError, files};
 use crate::extension::{
     Point, ScriptSource,
-    limits::{BREAKER_COOL_DOWN, BREAKER_FAILURES, CALL_DEADLINE, MAX_OPERATIONS},
-    rhai::{Host, Script, scan::code_of},
+    limits::{BREAKER_COOL_DOWN, BREAKER_FAILURES, MAX_OPERATIONS},
+    rhai::{Budget, Host, Script, scan::code_of},
 };
 
 /// Calls that the cost is measured with; the median counts.
@@ -98,10 +98,18 @@ fn as_text(path: &str, explained: &Explained) -> String {
     let _ = writeln!(text, "config     {}", list(&explained.config));
     let _ = writeln!(text, "labels     {}", list(&explained.labels));
     let _ = writeln!(text, "version    {}", explained.version);
-    let _ = writeln!(text, "cost       {micros:.0} µs and {} operations for {} ({share:.2} % of the limit)",
-        explained.operations, sample(explained.point));
-    let _ = writeln!(text, "limits     {} ms and {MAX_OPERATIONS} operations a call; after {BREAKER_FAILURES} failures in a row it is left alone for {} s",
-        CALL_DEADLINE.as_millis(), BREAKER_COOL_DOWN.as_secs());
+    let _ = writeln!(
+        text,
+        "cost       {micros:.0} µs and {} operations for {} ({share:.2} % of the limit)",
+        explained.operations,
+        sample(explained.point)
+    );
+    let _ = writeln!(
+        text,
+        "limits     {} ms and {MAX_OPERATIONS} operations a call; after {BREAKER_FAILURES} failures in a row it is left alone for {} s",
+        Budget::of(explained.point).deadline.as_millis(),
+        BREAKER_COOL_DOWN.as_secs()
+    );
     text
 }
 
@@ -121,7 +129,7 @@ fn as_json(path: &str, explained: &Explained) -> String {
             "for": sample(explained.point),
         },
         "limits": {
-            "milliseconds": u64::try_from(CALL_DEADLINE.as_millis()).unwrap_or(u64::MAX),
+            "milliseconds": u64::try_from(Budget::of(explained.point).deadline.as_millis()).unwrap_or(u64::MAX),
             "operations": MAX_OPERATIONS,
             "failures_in_a_row": BREAKER_FAILURES,
             "cool_down_seconds": BREAKER_COOL_DOWN.as_secs(),

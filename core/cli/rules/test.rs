@@ -1,11 +1,6 @@
 //! `cuetone rules test`: runs the tests beside scripts.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Write,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt::Write, path::Path, sync::Arc};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -86,7 +81,7 @@ pub fn test_file(host: &Arc<Host>, path: &Path) -> Result<FileOutcome, RulesErro
 fn cases(point: Point, text: &str) -> Result<Vec<Case<Given>>, String> {
     let cases = match point {
         Point::Detect => read(text, Given::Detect as fn(DetectGiven) -> Given),
-        Point::Targeting => read(text, Given::Targeting as fn(TargetingGiven) -> Given),
+        Point::Targeting => read(text, |given: TargetingGiven| Given::Targeting(Box::new(given))),
         Point::Fill => read(text, Given::Fill as fn(FillGiven) -> Given),
         Point::Sink => read(text, Given::Sink as fn(SinkGiven) -> Given),
     }?;
@@ -161,6 +156,12 @@ fn show(files: &[FileOutcome], format: Format) -> String {
         }
     }
     let broken = if broken > 0 { format!(", {broken} files broken") } else { String::new() };
-    let _ = writeln!(text, "\n{} tests in {} files: {} passed, {failed} failed{broken}", all().count(), files.len(), all().count() - failed);
+    let _ = writeln!(
+        text,
+        "\n{} tests in {} files: {} passed, {failed} failed{broken}",
+        all().count(),
+        files.len(),
+        all().count() - failed
+    );
     text
 }

@@ -1,5 +1,3 @@
-
-
 use super::*;
 
 /// A folder with files, gone when dropped.
@@ -110,7 +108,9 @@ fn explain_names_what_a_script_reads() {
         execute(RulesCommand::Explain(ExplainArgs { file: folder.path("kids.rhai"), point: None, format })).unwrap().0
     };
     let shown = explain(Format::Human);
-    for part in ["Keeps it clean.", "config     most\n", "labels     rating\n", "asked through target", "limits     20 ms"] {
+    for part in
+        ["Keeps it clean.", "config     most\n", "labels     rating\n", "asked through target", "limits     20 ms"]
+    {
         assert!(shown.contains(part), "{shown}");
     }
     let json: serde_json::Value = serde_json::from_str(&explain(Format::Json)).unwrap();

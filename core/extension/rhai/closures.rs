@@ -8,7 +8,7 @@
 //!
 //! Works on the text, by way of [`super::scan`].
 
-use super::scan::code_of;
+use super::scan::{code_of, line_and_column};
 
 /// A closure where none may be.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,8 +58,9 @@ const TAKERS: [&str; 11] =
 const BEFORE_EXPRESSIONS: [&str; 12] =
     ["return", "throw", "in", "if", "while", "until", "loop", "do", "else", "switch", "case", "const"];
 
-/// Finds the first closure that stands elsewhere, or a definition that would make a list function mean another.
-pub fn check(text: &str) -> Result<(), Misplaced> {
+/// Finds the first closure that stands elsewhere, or a definition that would make a list function mean another. If
+/// there is none: how many closures there are.
+pub fn check(text: &str) -> Result<usize, Misplaced> {
     if let Some(at) = bare_return(text) {
         return Err(misplaced(text, at, Fault::BareReturn));
     }
@@ -67,7 +68,7 @@ pub fn check(text: &str) -> Result<(), Misplaced> {
     if let Some(at) = redefinition(&code) {
         return Err(misplaced(text, at, Fault::Redefines));
     }
-    let mut at = 0;
+    let (mut at, mut closures) = (0, 0);
     while let Some(byte) = code.get(at) {
         if *byte != b'|' {
             at += 1;
@@ -95,9 +96,10 @@ pub fn check(text: &str) -> Result<(), Misplaced> {
                 }
             }
         }
+        closures += 1;
         at = body;
     }
-    Ok(())
+    Ok(closures)
 }
 
 /// A carriage return alone ends a line for Rhai and for few editors; it has no use but to hide code in a comment.
@@ -107,13 +109,8 @@ fn bare_return(text: &str) -> Option<usize> {
 }
 
 fn misplaced(text: &str, at: usize, fault: Fault) -> Misplaced {
-    let before = text.get(..text.floor_char_boundary(at)).unwrap_or_default();
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Misplaced {
-        line: before.matches('\n').count() + 1,
-        column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
-        fault,
-    }
+    let (line, column) = line_and_column(text, at);
+    Misplaced { line, column, fault }
 }
 
 fn find(code: &[u8], from: usize, byte: u8) -> Option<usize> {
@@ -249,7 +246,9 @@ fn words(code: &[u8], from: usize, to: usize) -> impl Iterator<Item = &[u8]> + C
         start += word.len() + 1;
         (place, word)
     });
-    words.filter(|(place, word)| !word.is_empty() && !matches!(previous(code, *place), Some((_, b'.')))).map(|(_, word)| word)
+    words
+        .filter(|(place, word)| !word.is_empty() && !matches!(previous(code, *place), Some((_, b'.'))))
+        .map(|(_, word)| word)
 }
 
 /// `fn filter(…)`, also as `fn array.filter(…)`: would be called in place of the list function.
@@ -267,7 +266,9 @@ fn redefinition(code: &[u8]) -> Option<usize> {
         }
         // What stands between the last `fn` and the name is the name of a type, or this is a call.
         let before = code.get(..start).unwrap_or_default();
-        let kept = before.iter().rposition(|byte| !is_word(*byte) && !matches!(byte, b'.' | b'"' | b' ' | b'\t' | b'\n' | b'\r'));
+        let kept = before
+            .iter()
+            .rposition(|byte| !is_word(*byte) && !matches!(byte, b'.' | b'"' | b' ' | b'\t' | b'\n' | b'\r'));
         let segment = before.get(kept.map_or(0, |at| at + 1)..).unwrap_or_default();
         if segment.split(|byte| !is_word(*byte)).any(|word| word == b"fn") {
             return Some(start);

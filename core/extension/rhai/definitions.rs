@@ -20,7 +20,10 @@ pub fn definition_file(vocabulary: &Vocabulary) -> String {
             line(&mut file, format_args!("\n/// {}", property.doc));
             line(&mut file, format_args!("fn get {}(of: {name}) -> {};", property.name, type_of(property.type_name)));
             if property.writable {
-                line(&mut file, format_args!("fn set {}(of: {name}, to: {});", property.name, type_of(property.type_name)));
+                line(
+                    &mut file,
+                    format_args!("fn set {}(of: {name}, to: {});", property.name, type_of(property.type_name)),
+                );
             }
         }
     }
@@ -153,7 +156,8 @@ mod tests {
     fn the_reference_in_the_readme_is_up_to_date() {
         let readme = on_disk("rules/README.md");
         let generated = reference(Host::new().unwrap().vocabulary());
-        let shown = readme.split_once("<!-- reference: generated -->\n").and_then(|(_, rest)| rest.split_once("<!-- end -->"));
+        let shown =
+            readme.split_once("<!-- reference: generated -->\n").and_then(|(_, rest)| rest.split_once("<!-- end -->"));
         assert!(
             shown.is_some_and(|(shown, _)| shown.trim() == generated.trim()),
             "run: cuetone rules definitions --markdown, and paste it between the two marks"

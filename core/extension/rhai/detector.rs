@@ -37,7 +37,9 @@ impl RhaiDetector {
                 script.ask((window, known))
             }?;
             let Some(found) = answer.try_cast::<Array>() else {
-                return Err(script.bad_answer("detect must answer a list of avails, such as [avail(id, start, duration)]"));
+                return Err(
+                    script.bad_answer("detect must answer a list of avails, such as [avail(id, start, duration)]")
+                );
             };
             found.iter().map(|value| read(value).map_err(|message| script.bad_answer(message))).collect()
         })

@@ -31,7 +31,9 @@ pub fn parse(path: &str, text: &str, error: &ParseError) -> ExtensionError {
         ParseErrorType::UnknownOperator(operator) if operator == "===" => Some("write ==".to_owned()),
         ParseErrorType::ExprTooDeep => Some("split the expression: give its parts names with `let`".to_owned()),
         error => habit(text, line).map(str::to_owned).or_else(|| match error {
-            ParseErrorType::MissingToken(token, _) if token == ";" => Some("end the line before with a semicolon".to_owned()),
+            ParseErrorType::MissingToken(token, _) if token == ";" => {
+                Some("end the line before with a semicolon".to_owned())
+            }
             _ => None,
         }),
     };
@@ -46,7 +48,8 @@ fn undefined(name: &str, text: &str) -> Option<String> {
         ));
     }
     let nearest = nearest(name, words(text, Some(name))).map(did_you_mean);
-    nearest.or_else(|| Some("variables are declared with `let`, constants with `const` outside of functions".to_owned()))
+    nearest
+        .or_else(|| Some("variables are declared with `let`, constants with `const` outside of functions".to_owned()))
 }
 
 /// What people bring along from other languages, by the line where the parser gave up.
@@ -70,8 +73,8 @@ pub fn runtime(vocabulary: &Vocabulary, path: &str, text: &str, error: &EvalAltR
     let mut position = error.position();
     let mut error = error;
     // The innermost error says what is wrong; the wrappers say where it came through.
-    while let EvalAltResult::ErrorInFunctionCall(_, source, inner, at) | EvalAltResult::ErrorInModule(source, inner, at) =
-        error
+    while let EvalAltResult::ErrorInFunctionCall(_, source, inner, at)
+    | EvalAltResult::ErrorInModule(source, inner, at) = error
     {
         if !inner.position().is_none() {
             position = inner.position();
@@ -87,13 +90,16 @@ pub fn runtime(vocabulary: &Vocabulary, path: &str, text: &str, error: &EvalAltR
     match error {
         EvalAltResult::ErrorTooManyOperations(_) => ExtensionError::Limit { path, what: "operations".to_owned() },
         EvalAltResult::ErrorTerminated(..) => ExtensionError::Limit { path, what: "time and operations".to_owned() },
-        EvalAltResult::ErrorStackOverflow(_) => {
-            ExtensionError::Limit { path, what: format!("{} calls inside of calls (line {line})", crate::extension::limits::MAX_CALL_DEPTH) }
-        }
+        EvalAltResult::ErrorStackOverflow(_) => ExtensionError::Limit {
+            path,
+            what: format!("{} calls inside of calls (line {line})", crate::extension::limits::MAX_CALL_DEPTH),
+        },
         EvalAltResult::ErrorDataTooLarge(what, _) => {
             ExtensionError::Limit { path, what: format!("{} (line {line})", what.to_lowercase()) }
         }
-        EvalAltResult::ErrorTooManyVariables(_) => ExtensionError::Limit { path, what: format!("variables (line {line})") },
+        EvalAltResult::ErrorTooManyVariables(_) => {
+            ExtensionError::Limit { path, what: format!("variables (line {line})") }
+        }
         error => {
             let (message, hint) = explain(vocabulary, text, error);
             ExtensionError::Runtime { path, line, column, message, hint }
@@ -110,7 +116,10 @@ fn explain(vocabulary: &Vocabulary, text: &str, error: &EvalAltResult) -> (Strin
             let arguments = plain_types(arguments);
             let known: Vec<_> = vocabulary.functions.iter().filter(|function| function.name() == name).collect();
             let hint = if arguments.split(", ").any(|kind| kind == "()") {
-                Some("a value is `()` here: it is absent. Ask first, `if x != () { … }`, or give a default, `x ?? 0`".to_owned())
+                Some(
+                    "a value is `()` here: it is absent. Ask first, `if x != () { … }`, or give a default, `x ?? 0`"
+                        .to_owned(),
+                )
             } else if known.is_empty() {
                 let known = vocabulary.functions.iter().map(|function| function.name().to_owned());
                 nearest(name, known.chain(words_after(text, "fn "))).map(did_you_mean)
@@ -125,7 +134,8 @@ fn explain(vocabulary: &Vocabulary, text: &str, error: &EvalAltResult) -> (Strin
             (format!("there is no variable `{name}`"), nearest(name, words(text, Some(name))).map(did_you_mean))
         }
         EvalAltResult::ErrorRuntime(value, _) => {
-            let message = value.clone().into_immutable_string().map_or_else(|_| value.to_string(), |text| text.to_string());
+            let message =
+                value.clone().into_immutable_string().map_or_else(|_| value.to_string(), |text| text.to_string());
             (message, None)
         }
         other => {
@@ -152,7 +162,8 @@ fn unknown_property(message: &str) -> Option<(&str, &str)> {
     Some((property, owner))
 }
 
-fn property_error(vocabulary: &Vocabulary, property: &str, owner: &str, is_set: bool) -> (String, Option<String>) {
+/// What to say of a property that a type does not have, or does not let be set.
+pub fn property_error(vocabulary: &Vocabulary, property: &str, owner: &str, is_set: bool) -> (String, Option<String>) {
     let Some(kind) = vocabulary.types.get(owner) else {
         let absent = "the value is `()` here: it is absent. Ask first, `if x != () { … }`, or give a default, `x ?? 0`";
         let hint = (owner == "()").then(|| absent.to_owned());
@@ -180,7 +191,8 @@ fn did_you_mean(word: String) -> String {
 /// The identifiers of a script, except one.
 fn words<'t>(text: &'t str, except: Option<&'t str>) -> impl Iterator<Item = String> + 't {
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-    let words = words.filter(move |word| word.starts_with(|c: char| c.is_alphabetic() || c == '_') && Some(*word) != except);
+    let words =
+        words.filter(move |word| word.starts_with(|c: char| c.is_alphabetic() || c == '_') && Some(*word) != except);
     words.map(str::to_owned)
 }
 
@@ -191,7 +203,8 @@ fn words_after<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = String>
 
 fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     let limit = tolerance(word);
-    let scored = candidates.filter(|candidate| candidate != word).map(|candidate| (distance(word, &candidate), candidate));
+    let scored =
+        candidates.filter(|candidate| candidate != word).map(|candidate| (distance(word, &candidate), candidate));
     let best = scored.filter(|(distance, _)| *distance <= limit).min()?;
     Some(best.1)
 }

@@ -14,7 +14,11 @@ use super::{
     registrar::{Registrar, Vocabulary},
     script, text,
 };
-use crate::extension::{ExtensionError, limits, load::ScriptSource, shipped};
+use crate::extension::{
+    ExtensionError, limits,
+    load::{Point, ScriptSource},
+    shipped,
+};
 
 /// Words of the language that scripts may not use. `Fn`, `call` and `curry` make functions into values that can be
 /// kept; `eval` and the module words bring in code that was not checked.
@@ -40,7 +44,7 @@ impl Host {
         for (name, text) in shipped::all() {
             let path = format!("shipped:{name}");
             let ast = script::compile(&host, ScriptSource { name: &path, text })?;
-            let module = guard::metered(guard::Budget::default(), guard::LogTarget::default(), || {
+            let module = guard::metered(guard::Budget::of(Point::Detect), guard::LogTarget::default(), || {
                 Module::eval_ast_as_new(Scope::new(), &ast, &host.engine)
             });
             let module = module.0.map_err(|error| diagnose::runtime(&host.vocabulary, &path, text, &error))?;

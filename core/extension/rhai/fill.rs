@@ -33,7 +33,9 @@ impl RhaiFill {
                     .iter()
                     .map(|value| read(value, &table).map_err(|message| script.bad_answer(message)))
                     .collect(),
-                None => Err(script.bad_answer("fill must answer a list of ads in play order; an empty list plays none")),
+                None => {
+                    Err(script.bad_answer("fill must answer a list of ads in play order; an empty list plays none"))
+                }
             }
         })
     }

@@ -14,11 +14,15 @@ use std::{
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
-use crate::extension::limits;
+use crate::extension::{limits, load::Point};
 
 /// The clock is read once in so many operations: reading costs about as much as a plain operation, and the dearest
 /// single operation (copying a full array) takes some 50 µs, so a deadline is noticed within 1 ms.
 const OPERATIONS_PER_CLOCK_READING: u64 = 16;
+
+/// The most that counts of the time between two readings of the clock. No sixteen operations take as long, so what goes
+/// beyond was spent waiting for a processor, and a busy machine must not make good scripts fail.
+const LONGEST_STRETCH: Duration = Duration::from_millis(4);
 
 /// One unit of budget pays for so many bytes or items handled inside a native function.
 const WORK_PER_OPERATION: usize = 32;
@@ -30,9 +34,11 @@ pub struct Budget {
     pub operations: u64,
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self { deadline: limits::CALL_DEADLINE, operations: limits::MAX_OPERATIONS }
+impl Budget {
+    /// What a call at this point may use.
+    pub fn of(point: Point) -> Self {
+        let deadline = if point == Point::Detect { limits::DETECT_DEADLINE } else { limits::CALL_DEADLINE };
+        Self { deadline, operations: limits::MAX_OPERATIONS }
     }
 }
 
@@ -80,7 +86,9 @@ struct Meter {
     used: Cell<u64>,
     next_reading: Cell<u64>,
     allowed: Cell<u64>,
-    end: Cell<Option<Instant>>,
+    deadline: Cell<Duration>,
+    spent: Cell<Duration>,
+    last_reading: Cell<Option<Instant>>,
     stop: Cell<Option<Stop>>,
     log_lines: Cell<usize>,
 }
@@ -92,7 +100,9 @@ impl Meter {
             used: Cell::new(0),
             next_reading: Cell::new(0),
             allowed: Cell::new(0),
-            end: Cell::new(None),
+            deadline: Cell::new(Duration::ZERO),
+            spent: Cell::new(Duration::ZERO),
+            last_reading: Cell::new(None),
             stop: Cell::new(None),
             log_lines: Cell::new(0),
         }
@@ -117,7 +127,11 @@ impl Meter {
             self.stop.set(Some(Stop::Operations));
             return false;
         }
-        if self.end.get().is_none_or(|end| Instant::now() >= end) {
+        let now = Instant::now();
+        let stretch = self.last_reading.replace(Some(now)).map_or(Duration::ZERO, |last| now - last);
+        let spent = self.spent.get() + stretch.min(LONGEST_STRETCH);
+        self.spent.set(spent);
+        if spent >= self.deadline.get() {
             self.stop.set(Some(Stop::Deadline));
             return false;
         }
@@ -143,7 +157,9 @@ pub fn metered<R>(budget: Budget, log: LogTarget, call: impl FnOnce() -> R) -> (
         meter.used.set(0);
         meter.next_reading.set(0);
         meter.allowed.set(budget.operations);
-        meter.end.set(started.checked_add(budget.deadline));
+        meter.deadline.set(budget.deadline);
+        meter.spent.set(Duration::ZERO);
+        meter.last_reading.set(Some(started));
         meter.stop.set(None);
         meter.log_lines.set(0);
         meter.active.set(true);
@@ -152,11 +168,8 @@ pub fn metered<R>(budget: Budget, log: LogTarget, call: impl FnOnce() -> R) -> (
     let running = Running;
     let answer = call();
     drop(running);
-    let usage = METER.with(|meter| Usage {
-        operations: meter.used.get(),
-        elapsed: started.elapsed(),
-        stop: meter.stop.get(),
-    });
+    let usage =
+        METER.with(|meter| Usage { operations: meter.used.get(), elapsed: started.elapsed(), stop: meter.stop.get() });
     let log = LOG.with(|target| target.borrow_mut().take()).unwrap_or_default();
     (answer, usage, log)
 }

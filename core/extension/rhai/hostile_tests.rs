@@ -9,14 +9,22 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Host, Script, sample};
+use super::{
+    Host, Script,
+    api::{
+        ad::{AdTable, Ads},
+        request::Request,
+    },
+    closures, sample,
+};
+use crate::domain::ExtensionRef;
 use crate::extension::{
-    ExtensionError, Extensions, FillInput, FillStrategy,
+    ExtensionError, Extensions, FillInput, FillStrategy, Guarded,
+    call::Label,
     limits::{CALL_DEADLINE, MAX_SCRIPT_BYTES},
     load::{Point, ScriptSource},
     monotonic,
 };
-use crate::domain::ExtensionRef;
 
 /// The promise of ARCHITECTURE.md.
 const STOPPED_WITHIN: Duration = Duration::from_millis(50);
@@ -36,7 +44,7 @@ fn stopped_script(text: &str) -> String {
     let script = compile(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let run = || {
         let started = Instant::now();
-        let error = script.trial().expect_err(text);
+        let error = sample::run(&script.clone().keep_log(), &Value::Null).expect_err(text);
         (started.elapsed(), error.kind().to_owned())
     };
     // The best of three: on a busy machine a thread can lose the processor for longer than the whole limit.
@@ -92,7 +100,8 @@ fn strings_cannot_grow_without_bound() {
 #[test]
 fn a_replacement_is_measured_before_it_is_made() {
     // Under Rhai's own `replace` this runs for seconds before any check.
-    let twice = r#"let s = ""; for i in 0..16 { s += "x"; } for i in 0..12 { s += s; } let t = s; s.replace("x", t); []"#;
+    let twice =
+        r#"let s = ""; for i in 0..16 { s += "x"; } for i in 0..12 { s += s; } let t = s; s.replace("x", t); []"#;
     check(twice);
     check(r#"let s = "xxxxxxxx"; loop { s.replace("x", "xxxxxxxx"); }"#);
 }
@@ -124,8 +133,11 @@ fn maps_cannot_grow_without_bound() {
 #[test]
 fn copies_of_full_lists_cannot_pile_up() {
     check("let a = []; for i in 0..5000 { a.push(i); } let b = []; loop { b = a; a[0] = b.len(); }");
-    check("fn deep(a, n) { let b = a; deep(b, n + 1) } let a = []; for i in 0..9999 { a.push(i); } loop { let b = a; }"
-        .split_once("} ").map_or("", |(_, rest)| rest));
+    check(
+        "fn deep(a, n) { let b = a; deep(b, n + 1) } let a = []; for i in 0..9999 { a.push(i); } loop { let b = a; }"
+            .split_once("} ")
+            .map_or("", |(_, rest)| rest),
+    );
 }
 
 #[test]
@@ -216,7 +228,8 @@ fn the_ways_out_of_the_sandbox_do_not_exist() {
 
 #[test]
 fn hostile_sources_are_refused_while_they_are_read() {
-    let deep = |open: &str, close: &str| format!("fn fill(avail, ads) {{ {}1{} }}", open.repeat(5000), close.repeat(5000));
+    let deep =
+        |open: &str, close: &str| format!("fn fill(avail, ads) {{ {}1{} }}", open.repeat(5000), close.repeat(5000));
     let many: String = (0..1000).map(|index| format!("fn f{index}() {{}}\n")).collect();
     let chain = format!("fn fill(avail, ads) {{ 1{} }}", " + 1".repeat(10_000));
     for text in [
@@ -330,9 +343,104 @@ fn list_functions_cannot_be_replaced_by_ones_that_keep_closures() {
 
 #[test]
 fn a_script_keeps_nothing_from_one_call_to_the_next() {
-    let script = compile("const LIMIT = 2; let count = 0; fn fill(avail, ads) { let pod = []; pod.push(LIMIT - 2); pod }");
+    let script =
+        compile("const LIMIT = 2; let count = 0; fn fill(avail, ads) { let pod = []; pod.push(LIMIT - 2); pod }");
     let script = script.unwrap();
     assert!((0..3).all(|_| script.trial().is_ok()));
+}
+
+#[test]
+fn a_host_function_that_panics_costs_one_call() {
+    let mut host = Host::new().unwrap();
+    host.engine.register_fn("boom", |seconds: f64| if seconds < 60.0 { panic!("boom") } else { 0_i64 });
+    let source = ScriptSource { name: "boom.rhai", text: "fn fill(avail, ads) { [boom(avail.duration)] }" };
+    let script = Script::load(&Arc::new(host), source, Point::Fill).unwrap();
+    let label = Label { tenant: "acme".to_owned(), extension: "boom.rhai".to_owned(), point: Point::Fill };
+    let guarded = Guarded::new(Box::new(script.fill()) as Box<dyn FillStrategy>, label, monotonic());
+    assert_eq!(ask(&*guarded, 30).unwrap_err().kind(), "panic");
+    assert_eq!(ask(&*guarded, 60), Ok(vec![0]));
+}
+
+/// The text scanner must see every closure that the engine sees, whatever the text: this is what keeps closures from
+/// being kept. Mutilated scripts find the places where two readings of a text part.
+#[test]
+fn the_scanner_reads_texts_as_the_engine_does() {
+    const PIECES: [&str; 22] = [
+        "|",
+        "||",
+        "`",
+        "${",
+        "}",
+        "{",
+        "\"",
+        "'",
+        "\\",
+        "/*",
+        "*/",
+        "//",
+        "\n",
+        "#\"",
+        "\"#",
+        "##\"",
+        "\"##",
+        "\\${",
+        "|x| x",
+        ".map(|x| x)",
+        "''",
+        "``",
+    ];
+    let seed = "fn fill(avail, ads) { let s = `a ${ads.len()} |b| \\${x} `` ${\"q\" + '|'} c`; /* |x| /* */ .map( */ \
+                let r = #\"raw | \"quoted\" |\"#; // |y| \\\n let n = 1 | 2; ads.filter(|ad| ad.seen < n || false) }";
+    let mut state = 1_u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % limit
+    };
+    let (mut compiled, mut accepted) = (0, 0);
+    for _ in 0..30_000 {
+        let mut text = seed.to_owned();
+        for _ in 0..1 + below(4) {
+            let at = text.floor_char_boundary(below(text.len()));
+            let to = text.floor_char_boundary((at + below(6)).min(text.len()));
+            text.replace_range(at..to, PIECES[below(PIECES.len())]);
+        }
+        let Ok(ast) = HOST.reader.compile(&text) else { continue };
+        compiled += 1;
+        if let Ok(closures) = closures::check(&text) {
+            accepted += 1;
+            let seen = ast.iter_functions().filter(|function| function.name.starts_with("anon$")).count();
+            assert!(seen <= closures, "the engine sees {seen} closures, the scanner {closures}: {text}");
+        }
+    }
+    assert!(compiled > 500 && accepted > 200, "{compiled} {accepted}");
+}
+
+#[test]
+fn nothing_that_a_script_builds_outlives_its_call() {
+    // Values that hold themselves would never be freed, and no limit would count them. The table tells: whoever still
+    // holds the ads holds the table.
+    for body in [
+        "let a = [ads]; a.push(a); []",
+        "let a = [ads]; [1].map(|x| a.len()); a.push(a); a[0] = a; []",
+        "let a = [ads]; [1].map(|x| { a.push(ads); a[0] = a; a.len() }); []",
+        "let m = #{ ads: ads }; [1].map(|x| { m.self = m; 1 }); m.self = m; []",
+        "let a = [ads]; let b = [a]; [1].map(|x| { a.push(b); b.push(a); 1 }); []",
+        "let a = ads; [1].map(|x| [2].map(|y| a.len() + x + y)); []",
+        "let a = [ads]; ads.map(|ad| { a.push(ad); a.len() }); []",
+        "let f = help; let a = [ads]; a = [a, ads]; []",
+        "let a = [ads]; try { [1].map(|x| { a.push(a); throw a; }); } catch (e) { a.push(e); } []",
+        "let a = [ads]; [1].map(|x| { a.push(1); loop {} }); []",
+    ] {
+        let text = format!("fn help() {{ 1 }} fn fill(avail, ads) {{ {body} }}");
+        let script = compile(&text).unwrap_or_else(|error| panic!("{error}: {body}"));
+        let (ran, left) = sample::with_avail(60, |request, candidates| {
+            let table = Arc::new(AdTable::new(candidates, true));
+            let (avail, ads) = (Request::new(request).avail(), Ads(Arc::clone(&table)));
+            let ran = script.run(|| script.ask((avail, ads))).map(|ran| ran.answer.to_string());
+            (ran, Arc::strong_count(&table))
+        });
+        assert_eq!(left, 1, "{body}: {ran:?}");
+    }
 }
 
 fn load(text: &str) -> Arc<dyn FillStrategy> {

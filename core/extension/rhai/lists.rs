@@ -19,11 +19,16 @@ pub fn register(api: &mut Registrar<'_>) {
 fn register_basic(api: &mut Registrar<'_>) {
     api.function(Pure, "len(list) -> int", "How many items.", |list: &mut Array| int(list.len()))
         .function(Pure, "is_empty(list) -> bool", "Whether there is none.", |list: &mut Array| list.is_empty())
-        .function(Changes, "push(list, item)", "Adds an item at the end.", |list: &mut Array, item: Dynamic| push(list, item))
-        .function(Changes, "insert(list, index, item)", "Puts an item in before `index`.", insert)
-        .function(Changes, "append(list, other)", "Adds the other list's items. Also written `+=`.", |list: &mut Array, other: Array| {
-            append(list, other)
+        .function(Changes, "push(list, item)", "Adds an item at the end.", |list: &mut Array, item: Dynamic| {
+            push(list, item)
         })
+        .function(Changes, "insert(list, index, item)", "Puts an item in before `index`.", insert)
+        .function(
+            Changes,
+            "append(list, other)",
+            "Adds the other list's items. Also written `+=`.",
+            |list: &mut Array, other: Array| append(list, other),
+        )
         .function(Changes, "+=(list, list)", "", |list: &mut Array, other: Array| append(list, other))
         .function(Changes, "+=(list, item)", "", |list: &mut Array, item: Dynamic| push(list, item))
         .function(Pure, "+(list, list)", "", |mut list: Array, other: Array| append(&mut list, other).map(|()| list))
@@ -31,30 +36,55 @@ fn register_basic(api: &mut Registrar<'_>) {
         .function(Changes, "shift(list)", "Takes the first item off.", |list: &mut Array| remove(list, 0))
         .function(Changes, "remove(list, index)", "Takes the item out.", remove)
         .function(Changes, "clear(list)", "Removes all items.", |list: &mut Array| list.clear())
-        .function(Changes, "truncate(list, length)", "Keeps the first `length` items.", |list: &mut Array, length: i64| {
-            list.truncate(usize::try_from(length).unwrap_or(0));
-        })
+        .function(
+            Changes,
+            "truncate(list, length)",
+            "Keeps the first `length` items.",
+            |list: &mut Array, length: i64| {
+                list.truncate(usize::try_from(length).unwrap_or(0));
+            },
+        )
         .function(Changes, "reverse(list)", "Turns the list round, in place.", |list: &mut Array| {
             guard::charge(list.len()).map(|()| list.reverse())
         })
-        .function(Pure, "extract(list, start) -> array", "The items from `start` on.", |list: &mut Array, start: i64| {
-            extract(list, start, i64::MAX)
-        })
-        .function(Pure, "extract(list, start, length) -> array", "`length` items from `start`.", |list: &mut Array, start: i64, length: i64| {
-            extract(list, start, length)
-        })
-        .function(Pure, "contains(list, item) -> bool", "Also written `item in list`.", |list: &mut Array, item: Dynamic| {
-            position(list, &item).map(|found| found.is_some())
-        })
-        .function(Pure, "index_of(list, item) -> int", "Where the item first stands; -1 if nowhere.", |list: &mut Array, item: Dynamic| {
-            position(list, &item).map(|found| found.map_or(-1, int))
-        })
-        .function(Pure, "join(list, separator) -> string", "The items' texts in one.", |list: &mut Array, separator: ImmutableString| {
-            join(list, &separator)
-        })
+        .function(
+            Pure,
+            "extract(list, start) -> array",
+            "The items from `start` on.",
+            |list: &mut Array, start: i64| extract(list, start, i64::MAX),
+        )
+        .function(
+            Pure,
+            "extract(list, start, length) -> array",
+            "`length` items from `start`.",
+            |list: &mut Array, start: i64, length: i64| extract(list, start, length),
+        )
+        .function(
+            Pure,
+            "contains(list, item) -> bool",
+            "Also written `item in list`.",
+            |list: &mut Array, item: Dynamic| position(list, &item).map(|found| found.is_some()),
+        )
+        .function(
+            Pure,
+            "index_of(list, item) -> int",
+            "Where the item first stands; -1 if nowhere.",
+            |list: &mut Array, item: Dynamic| position(list, &item).map(|found| found.map_or(-1, int)),
+        )
+        .function(
+            Pure,
+            "join(list, separator) -> string",
+            "The items' texts in one.",
+            |list: &mut Array, separator: ImmutableString| join(list, &separator),
+        )
         .function(Pure, "sum(list) -> float", "The sum of a list of numbers.", |list: &mut Array| sum(list))
         .function(Changes, "sort(list)", "Sorts numbers or texts, in place.", |list: &mut Array| sort_plain(list))
-        .function(Changes, "dedup(list)", "Removes items equal to the one before them, in place.", |list: &mut Array| dedup(list))
+        .function(
+            Changes,
+            "dedup(list)",
+            "Removes items equal to the one before them, in place.",
+            |list: &mut Array| dedup(list),
+        )
         .function(Pure, "==(list, list)", "", |a: Array, b: Array| equal(&a.into(), &b.into()))
         .function(Pure, "!=(list, list)", "", |a: Array, b: Array| equal(&a.into(), &b.into()).map(|same| !same));
 }
@@ -62,31 +92,69 @@ fn register_basic(api: &mut Registrar<'_>) {
 fn register_callbacks(api: &mut Registrar<'_>) {
     api.function(Pure, "map(list, |item| …) -> array", "What the function makes of each item.", map)
         .function(Pure, "filter(list, |item| …) -> array", "The items for which the function says true.", filter)
-        .function(Pure, "find(list, |item| …)", "The first item for which it says true, or `()`.", |context: NativeCallContext, list: &mut Array, test: FnPtr| {
-            let found = first(&context, list, &test)?;
-            Ok::<_, Box<EvalAltResult>>(found.and_then(|index| list.get(index).cloned()).unwrap_or_default())
-        })
-        .function(Pure, "index_of(list, |item| …) -> int", "Where it first says true; -1 if nowhere.", |context: NativeCallContext, list: &mut Array, test: FnPtr| {
-            first(&context, list, &test).map(|found| found.map_or(-1, int))
-        })
-        .function(Pure, "some(list, |item| …) -> bool", "Whether it says true for any item.", |context: NativeCallContext, list: &mut Array, test: FnPtr| {
-            first(&context, list, &test).map(|found| found.is_some())
-        })
+        .function(
+            Pure,
+            "find(list, |item| …)",
+            "The first item for which it says true, or `()`.",
+            |context: NativeCallContext, list: &mut Array, test: FnPtr| {
+                let found = first(&context, list, &test)?;
+                Ok::<_, Box<EvalAltResult>>(found.and_then(|index| list.get(index).cloned()).unwrap_or_default())
+            },
+        )
+        .function(
+            Pure,
+            "index_of(list, |item| …) -> int",
+            "Where it first says true; -1 if nowhere.",
+            |context: NativeCallContext, list: &mut Array, test: FnPtr| {
+                first(&context, list, &test).map(|found| found.map_or(-1, int))
+            },
+        )
+        .function(
+            Pure,
+            "some(list, |item| …) -> bool",
+            "Whether it says true for any item.",
+            |context: NativeCallContext, list: &mut Array, test: FnPtr| {
+                first(&context, list, &test).map(|found| found.is_some())
+            },
+        )
         .function(Pure, "all(list, |item| …) -> bool", "Whether it says true for every item.", all)
-        .function(Pure, "for_each(list, |item| …)", "Calls the function with each item.", |context: NativeCallContext, list: &mut Array, body: FnPtr| {
-            map(context, list, body).map(|_| ())
-        })
-        .function(Pure, "reduce(list, |result, item| …)", "Combines all items, starting from `()`.", |context: NativeCallContext, list: &mut Array, combine: FnPtr| {
-            reduce(&context, list, &combine, Dynamic::UNIT)
-        })
-        .function(Pure, "reduce(list, |result, item| …, start)", "Combines all items, starting from `start`.", |context: NativeCallContext, list: &mut Array, combine: FnPtr, start: Dynamic| {
-            reduce(&context, list, &combine, start)
-        })
-        .function(Changes, "retain(list, |item| …)", "Keeps the items for which it says true, in place.", |context: NativeCallContext, list: &mut Array, test: FnPtr| {
-            *list = filter(context, list, test)?;
-            Ok::<_, Box<EvalAltResult>>(())
-        })
-        .function(Changes, "sort(list, |a, b| …)", "Sorts in place; the function says a number below 0, or true, when `a` comes first.", sort_with)
+        .function(
+            Pure,
+            "for_each(list, |item| …)",
+            "Calls the function with each item.",
+            |context: NativeCallContext, list: &mut Array, body: FnPtr| map(context, list, body).map(|_| ()),
+        )
+        .function(
+            Pure,
+            "reduce(list, |result, item| …)",
+            "Combines all items, starting from `()`.",
+            |context: NativeCallContext, list: &mut Array, combine: FnPtr| {
+                reduce(&context, list, &combine, Dynamic::UNIT)
+            },
+        )
+        .function(
+            Pure,
+            "reduce(list, |result, item| …, start)",
+            "Combines all items, starting from `start`.",
+            |context: NativeCallContext, list: &mut Array, combine: FnPtr, start: Dynamic| {
+                reduce(&context, list, &combine, start)
+            },
+        )
+        .function(
+            Changes,
+            "retain(list, |item| …)",
+            "Keeps the items for which it says true, in place.",
+            |context: NativeCallContext, list: &mut Array, test: FnPtr| {
+                *list = filter(context, list, test)?;
+                Ok::<_, Box<EvalAltResult>>(())
+            },
+        )
+        .function(
+            Changes,
+            "sort(list, |a, b| …)",
+            "Sorts in place; the function says a number below 0, or true, when `a` comes first.",
+            sort_with,
+        )
         .function(Changes, "sort_by(list, |a, b| …)", "", sort_with);
 }
 
@@ -180,7 +248,9 @@ fn dedup(list: &mut Array) -> Fallible<()> {
 /// Calls a callback with the item, or with item and index if it takes two.
 fn ask(context: &NativeCallContext, function: &FnPtr, item: &Dynamic, index: usize) -> Fallible<Dynamic> {
     match function.call_raw(context, None, [item.clone()]) {
-        Err(error) if wants_more(&error, function) => function.call_raw(context, None, [item.clone(), int(index).into()]),
+        Err(error) if wants_more(&error, function) => {
+            function.call_raw(context, None, [item.clone(), int(index).into()])
+        }
         answer => answer,
     }
 }

@@ -13,15 +13,21 @@ pub fn register(api: &mut Registrar<'_>) {
     api.group("Maps")
         .function(Pure, "len(map) -> int", "How many entries.", |map: &mut Map| int(map.len()))
         .function(Pure, "is_empty(map) -> bool", "Whether there is none.", |map: &mut Map| map.is_empty())
-        .function(Pure, "contains(map, key) -> bool", "Also written `key in map`.", |map: &mut Map, key: ImmutableString| {
-            map.contains_key(key.as_str())
-        })
+        .function(
+            Pure,
+            "contains(map, key) -> bool",
+            "Also written `key in map`.",
+            |map: &mut Map, key: ImmutableString| map.contains_key(key.as_str()),
+        )
         .function(Pure, "get(map, key)", "The entry, or `()`.", |map: &mut Map, key: ImmutableString| {
             map.get(key.as_str()).cloned().unwrap_or_default()
         })
-        .function(Changes, "set(map, key, value)", "Sets an entry.", |map: &mut Map, key: ImmutableString, value: Dynamic| {
-            set(map, &key, value)
-        })
+        .function(
+            Changes,
+            "set(map, key, value)",
+            "Sets an entry.",
+            |map: &mut Map, key: ImmutableString, value: Dynamic| set(map, &key, value),
+        )
         .function(Changes, "remove(map, key)", "Takes the entry out.", |map: &mut Map, key: ImmutableString| {
             map.remove(key.as_str()).unwrap_or_default()
         })
@@ -32,10 +38,15 @@ pub fn register(api: &mut Registrar<'_>) {
             *a = merge(std::mem::take(a), b)?;
             Ok::<_, Box<rhai::EvalAltResult>>(())
         })
-        .function(Changes, "mixin(map, other)", "Takes over the other map's entries. Also written `+=`.", |a: &mut Map, b: Map| {
-            *a = merge(std::mem::take(a), b)?;
-            Ok::<_, Box<rhai::EvalAltResult>>(())
-        })
+        .function(
+            Changes,
+            "mixin(map, other)",
+            "Takes over the other map's entries. Also written `+=`.",
+            |a: &mut Map, b: Map| {
+                *a = merge(std::mem::take(a), b)?;
+                Ok::<_, Box<rhai::EvalAltResult>>(())
+            },
+        )
         .function(Pure, "==(map, map)", "", |a: Map, b: Map| equal(&Dynamic::from_map(a), &Dynamic::from_map(b)))
         .function(Pure, "!=(map, map)", "", |a: Map, b: Map| {
             equal(&Dynamic::from_map(a), &Dynamic::from_map(b)).map(|same| !same)

@@ -6,6 +6,7 @@
 //!   call of it can outrun the guard. It replaces Rhai's own.
 //! - [`api`]: the host's values.
 //! - [`script`]: a compiled script; [`detector`], [`targeting`], [`fill`], [`sink`]: a script as an extension.
+//! - [`scan`], [`closures`], [`lint`]: what is read off a script's text before it runs.
 //! - [`diagnose`]: engine errors → file, line, column and a hint.
 //!
 //! Scripts see no clock, no network, no files and no other tenant, and nothing they leave behind survives a call.
@@ -18,6 +19,7 @@ pub mod diagnose;
 pub mod engine;
 pub mod fill;
 pub mod guard;
+mod lint;
 mod lists;
 mod maps;
 mod numbers;

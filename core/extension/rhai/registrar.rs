@@ -106,6 +106,11 @@ impl<'e> Registrar<'e> {
         V: Clone + Send + Sync + 'static,
     {
         self.engine.register_set(name, set);
+        self.settable(owner, name)
+    }
+
+    /// Marks a property as one that can be set, where the engine was told so otherwise.
+    pub fn settable(&mut self, owner: &'static str, name: &'static str) -> &mut Self {
         let properties = &mut self.vocabulary.types.entry(owner).or_default().properties;
         if let Some(property) = properties.iter_mut().find(|p| p.name == name) {
             property.writable = true;

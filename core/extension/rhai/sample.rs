@@ -19,12 +19,7 @@ use crate::{
 /// 2026-01-05 09:00 UTC, a Monday.
 const NOON: Moment = Moment(1_767_603_600 * 1_000_000);
 
-/// Runs a script once with the typical input of its point and no configuration.
-pub fn trial(script: &Script) -> Result<Usage, ExtensionError> {
-    run(script, &Value::Null)
-}
-
-/// As [`trial`], with a configuration.
+/// Runs a script once with the typical input of its point.
 pub fn run(script: &Script, config: &Value) -> Result<Usage, ExtensionError> {
     let script = script.clone();
     match script.point() {
@@ -137,7 +132,9 @@ pub fn with_avail<T>(seconds: i64, body: impl FnOnce(&RequestContext<'_>, &[Cand
 }
 
 fn events() -> Result<Vec<Event>, ExtensionError> {
-    let slug = |text: &str| text.parse::<Slug>().map_err(|message| ExtensionError::Answer { path: "sample".to_owned(), message });
+    let slug = |text: &str| {
+        text.parse::<Slug>().map_err(|message| ExtensionError::Answer { path: "sample".to_owned(), message })
+    };
     let event = |event_type| {
         Ok(Event {
             tenant: slug("sample")?,

@@ -9,6 +9,14 @@ pub fn code_of(text: &str) -> Vec<u8> {
     scan.code
 }
 
+/// Where a byte of a text is for its author; both count from 1.
+pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..text.floor_char_boundary(at)).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before.get(line_start..).map_or(0, |line| line.chars().count()) + 1;
+    (before.matches('\n').count() + 1, column)
+}
+
 struct Scan<'t> {
     text: &'t [u8],
     at: usize,

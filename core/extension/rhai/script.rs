@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rhai::{AST, CallFnOptions, Dynamic, FuncArgs, Scope};
+use serde_json::Value;
 
 use super::{
     api::config::ConfigCache,
@@ -12,8 +13,7 @@ use super::{
     engine::Host,
     fill::RhaiFill,
     guard::{self, Budget, LogTarget, Stop, Usage},
-    sample,
-    scan,
+    lint, sample, scan,
     sink::RhaiSink,
     targeting::RhaiTargeting,
 };
@@ -26,8 +26,10 @@ use crate::extension::{
 /// The functions that a point asks for, and the arguments they may take.
 pub struct Entry {
     pub function: &'static str,
-    /// Without and with the configuration, which comes last.
+    /// The configuration comes last and may be left out.
     pub arguments: &'static [&'static str],
+    /// As the vocabulary names them.
+    types: &'static [&'static str],
 }
 
 impl Entry {
@@ -39,13 +41,25 @@ impl Entry {
 /// What a script of this point may define; one of them is enough.
 pub fn entries(point: Point) -> &'static [Entry] {
     match point {
-        Point::Detect => &[Entry { function: "detect", arguments: &["window", "known", "config"] }],
+        Point::Detect => &[Entry {
+            function: "detect",
+            arguments: &["window", "known", "config"],
+            types: &["Window", "array of Avail", "Config"],
+        }],
         Point::Targeting => &[
-            Entry { function: "target", arguments: &["ad", "request", "config"] },
-            Entry { function: "target_all", arguments: &["ads", "request", "config"] },
+            Entry { function: "target", arguments: &["ad", "request", "config"], types: &["Ad", "Request", "Config"] },
+            Entry {
+                function: "target_all",
+                arguments: &["ads", "request", "config"],
+                types: &["Ads", "Request", "Config"],
+            },
         ],
-        Point::Fill => &[Entry { function: "fill", arguments: &["avail", "ads", "config"] }],
-        Point::Sink => &[Entry { function: "deliver", arguments: &["events", "config"] }],
+        Point::Fill => &[Entry {
+            function: "fill",
+            arguments: &["avail", "ads", "config"],
+            types: &["RequestAvail", "Ads", "Config"],
+        }],
+        Point::Sink => &[Entry { function: "deliver", arguments: &["events", "config"], types: &["Events", "Config"] }],
     }
 }
 
@@ -79,6 +93,13 @@ pub struct Ran<T> {
     pub log: Vec<String>,
 }
 
+/// On a busy machine a trial can run out of time without being slow; a slow one does so every time.
+const TRIALS: usize = 3;
+
+/// How the engine names closures.
+const ANONYMOUS: &str = "anon$";
+
+/// Text → syntax tree, with everything checked that can be checked without running it.
 pub fn compile(host: &Host, source: ScriptSource<'_>) -> Result<AST, ExtensionError> {
     let fault = |line, column, message: String, hint: Option<String>| ExtensionError::Compile {
         path: source.name.to_owned(),
@@ -91,9 +112,10 @@ pub fn compile(host: &Host, source: ScriptSource<'_>) -> Result<AST, ExtensionEr
         let message = format!("the script has {} bytes; at most {MAX_SCRIPT_BYTES} are allowed", source.text.len());
         return Err(fault(1, 1, message, None));
     }
-    closures::check(source.text).map_err(|found| {
+    let misplaced = |found: closures::Misplaced| {
         fault(found.line, found.column, found.fault.message().to_owned(), Some(found.fault.hint().to_owned()))
-    })?;
+    };
+    let closures = closures::check(source.text).map_err(misplaced)?;
     let diagnosed = |error| diagnose::parse(source.name, source.text, &error);
     // Functions do not see a script's constants by themselves; the compiler writes them in where it is told of them.
     // It does so for numbers, texts and truth values only; others stay unknown, and `diagnose` says what to write.
@@ -105,6 +127,10 @@ pub fn compile(host: &Host, source: ScriptSource<'_>) -> Result<AST, ExtensionEr
         }
     }
     let mut ast = host.engine.compile_with_scope(&scope, source.text).map_err(diagnosed)?;
+    if ast.iter_functions().filter(|function| function.name.starts_with(ANONYMOUS)).count() > closures {
+        // Cannot happen while our reading of the text agrees with the engine's; if it ever does not, this stops it.
+        return Err(misplaced(closures::Misplaced { line: 1, column: 1, fault: closures::Fault::Stands }));
+    }
     ast.set_source(source.name);
     Ok(ast)
 }
@@ -113,17 +139,22 @@ impl Script {
     /// Compiles, and checks that the script has what `point` needs. Does not run it: see [`Script::trial`].
     pub fn load(host: &Arc<Host>, source: ScriptSource<'_>, point: Point) -> Result<Self, ExtensionError> {
         let ast = compile(host, source)?;
-        let (function, takes_config) = find_entry(&ast, point).map_err(|(message, hint)| ExtensionError::Compile {
+        let fault = |(line, column), message, hint| ExtensionError::Compile {
             path: source.name.to_owned(),
-            line: 1,
-            column: 1,
+            line,
+            column,
             message,
-            hint: Some(hint),
-        })?;
+            hint,
+        };
+        let (entry, takes_config) =
+            find_entry(&ast, point).map_err(|(message, hint)| fault((1, 1), message, Some(hint)))?;
+        let code = String::from_utf8_lossy(&scan::code_of(source.text)).into_owned();
+        if let Some(slip) = lint::check(&host.vocabulary, &code, entry.function, entry.types) {
+            return Err(fault(scan::line_and_column(source.text, slip.at), slip.message, slip.hint));
+        }
         // Labels cost more to hand over than all else of an ad; they are reached by name only, except where a whole
         // ad is written out.
         let reaches_labels = ["labels", "json", "log", "print", "debug", "string", "`", "+", "shipped_"];
-        let code = String::from_utf8_lossy(&scan::code_of(source.text)).into_owned();
         let inner = Inner {
             reads_labels: reaches_labels.iter().any(|word| code.contains(word)),
             host: Arc::clone(host),
@@ -131,11 +162,11 @@ impl Script {
             path: source.name.to_owned(),
             text: source.text.to_owned(),
             point,
-            function,
+            function: entry.function,
             takes_config,
             config: ConfigCache::default(),
         };
-        Ok(Self { inner: Arc::new(inner), tenant: "".into(), budget: Budget::default(), keep_log: false })
+        Ok(Self { inner: Arc::new(inner), tenant: "".into(), budget: Budget::of(point), keep_log: false })
     }
 
     /// The point that a script is for, by the functions that it defines.
@@ -188,7 +219,7 @@ impl Script {
     }
     /// Names and parameters of the functions that the script defines.
     pub fn functions(&self) -> Vec<String> {
-        let functions = self.inner.ast.iter_functions().filter(|function| !function.name.starts_with("anon$"));
+        let functions = self.inner.ast.iter_functions().filter(|function| !function.name.starts_with(ANONYMOUS));
         functions.map(|function| format!("{}({})", function.name, function.params.join(", "))).collect()
     }
 
@@ -208,14 +239,24 @@ impl Script {
     /// Asks it once with a made-up but typical input, so that a slip shows when a script is activated and not when a
     /// viewer waits.
     pub fn trial(&self) -> Result<Usage, ExtensionError> {
-        sample::trial(&self.clone().keep_log())
+        self.trial_with(&Value::Null)
+    }
+
+    /// As [`Script::trial`], with the configuration that it will have.
+    pub fn trial_with(&self, config: &Value) -> Result<Usage, ExtensionError> {
+        let script = self.clone().keep_log();
+        let mut tried = sample::run(&script, config);
+        for _ in 1..TRIALS {
+            if !matches!(tried, Err(ExtensionError::Deadline { .. })) {
+                break;
+            }
+            tried = sample::run(&script, config);
+        }
+        tried
     }
 
     /// Runs `body` within the script's limits; `body` calls [`Script::ask`] as often as it needs.
-    pub(super) fn run<T>(
-        &self,
-        body: impl FnOnce() -> Result<T, ExtensionError>,
-    ) -> Result<Ran<T>, ExtensionError> {
+    pub(super) fn run<T>(&self, body: impl FnOnce() -> Result<T, ExtensionError>) -> Result<Ran<T>, ExtensionError> {
         let log = if self.keep_log {
             LogTarget::Keep(Vec::new())
         } else {
@@ -258,7 +299,7 @@ impl guard::Named for Inner {
 }
 
 /// The function to call and whether it takes the configuration; or what is wrong and what to write.
-fn find_entry(ast: &AST, point: Point) -> Result<(&'static str, bool), (String, String)> {
+fn find_entry(ast: &AST, point: Point) -> Result<(&'static Entry, bool), (String, String)> {
     let write = || entries(point).iter().map(Entry::shown).collect::<Vec<_>>().join(" or ");
     let mut wrong = None;
     for entry in entries(point) {
@@ -266,7 +307,7 @@ fn find_entry(ast: &AST, point: Point) -> Result<(&'static str, bool), (String, 
         for function in ast.iter_functions().filter(|function| function.name == entry.function) {
             let count = function.params.len();
             if count == full || count + 1 == full {
-                return Ok((entry.function, count == full));
+                return Ok((entry, count == full));
             }
             let arguments = if count == 1 { "argument" } else { "arguments" };
             wrong = Some(format!("`{}` takes {count} {arguments} here", entry.function));

@@ -48,12 +48,16 @@ const KEYS: [&str; 4] = ["method", "url", "headers", "body"];
 /// `#{ method, url, headers, body }`; the method is POST unless said otherwise, a body that is no text becomes JSON.
 fn read(value: &Dynamic) -> Result<SinkRequest, String> {
     let Ok(map) = value.as_map_ref() else {
-        return Err(format!("deliver answered a {} where a request such as #{{ url: …, body: … }} was expected", value.type_name()));
+        return Err(format!(
+            "deliver answered a {} where a request such as #{{ url: …, body: … }} was expected",
+            value.type_name()
+        ));
     };
     if let Some(unknown) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(format!("a request has no `{unknown}`; it has {}", KEYS.join(", ")));
     }
-    let text = |key: &str| map.get(key).and_then(|value| value.as_immutable_string_ref().ok().map(|text| text.to_string()));
+    let text =
+        |key: &str| map.get(key).and_then(|value| value.as_immutable_string_ref().ok().map(|text| text.to_string()));
     let body = match map.get("body") {
         None => String::new(),
         Some(body) if body.is_string() => text("body").unwrap_or_default(),

@@ -21,52 +21,99 @@ pub fn register(api: &mut Registrar<'_>) {
         .function(Pure, "+(value, string)", "", |a: &mut Dynamic, b: ImmutableString| join_two(&to_text(a)?, &b))
         .function(Pure, "+(string, string)", "", |a: &mut ImmutableString, b: ImmutableString| join_two(a, &b))
         .function(Changes, "+=(string, value)", "", |a: &mut ImmutableString, b: Dynamic| append(a, &b))
-        .function(Changes, "append(string, value)", "Adds the value's text at the end.", |a: &mut ImmutableString, b: Dynamic| {
-            append(a, &b)
-        });
+        .function(
+            Changes,
+            "append(string, value)",
+            "Adds the value's text at the end.",
+            |a: &mut ImmutableString, b: Dynamic| append(a, &b),
+        );
     api.function(Pure, "len(text) -> int", "How many characters.", |text: &mut ImmutableString| count(text))
         .function(Pure, "is_empty(text) -> bool", "Whether there is nothing in it.", |text: &mut ImmutableString| {
             text.is_empty()
         })
-        .function(Pure, "contains(text, part) -> bool", "Also written `part in text`.", |text: &mut ImmutableString, part: ImmutableString| {
-            guard::charge(text.len()).map(|()| text.contains(part.as_str()))
-        })
+        .function(
+            Pure,
+            "contains(text, part) -> bool",
+            "Also written `part in text`.",
+            |text: &mut ImmutableString, part: ImmutableString| {
+                guard::charge(text.len()).map(|()| text.contains(part.as_str()))
+            },
+        )
         .function(Pure, "contains(text, character) -> bool", "", |text: &mut ImmutableString, part: char| {
             guard::charge(text.len()).map(|()| text.contains(part))
         })
-        .function(Pure, "starts_with(text, part) -> bool", "Whether the text begins so.", |text: &mut ImmutableString, part: ImmutableString| {
-            text.starts_with(part.as_str())
+        .function(
+            Pure,
+            "starts_with(text, part) -> bool",
+            "Whether the text begins so.",
+            |text: &mut ImmutableString, part: ImmutableString| text.starts_with(part.as_str()),
+        )
+        .function(
+            Pure,
+            "ends_with(text, part) -> bool",
+            "Whether the text ends so.",
+            |text: &mut ImmutableString, part: ImmutableString| text.ends_with(part.as_str()),
+        )
+        .function(
+            Pure,
+            "index_of(text, part) -> int",
+            "Where `part` first stands, counted in characters; -1 if nowhere.",
+            |text: &mut ImmutableString, part: ImmutableString| index_of(text, &part),
+        )
+        .function(
+            Pure,
+            "sub_string(text, start) -> string",
+            "From character `start` to the end; a negative start counts from the end.",
+            |text: &mut ImmutableString, start: i64| sub_string(text, start, i64::MAX),
+        )
+        .function(
+            Pure,
+            "sub_string(text, start, length) -> string",
+            "`length` characters from `start`.",
+            |text: &mut ImmutableString, start: i64, length: i64| sub_string(text, start, length),
+        )
+        .function(Pure, "to_upper(text) -> string", "In capitals.", |text: &mut ImmutableString| {
+            recase(text, str::to_uppercase)
         })
-        .function(Pure, "ends_with(text, part) -> bool", "Whether the text ends so.", |text: &mut ImmutableString, part: ImmutableString| {
-            text.ends_with(part.as_str())
+        .function(Pure, "to_lower(text) -> string", "In small letters.", |text: &mut ImmutableString| {
+            recase(text, str::to_lowercase)
         })
-        .function(Pure, "index_of(text, part) -> int", "Where `part` first stands, counted in characters; -1 if nowhere.", |text: &mut ImmutableString, part: ImmutableString| {
-            index_of(text, &part)
+        .function(Changes, "trim(text)", "Removes white space at both ends, in place.", |text: &mut ImmutableString| {
+            trim(text)
         })
-        .function(Pure, "sub_string(text, start) -> string", "From character `start` to the end; a negative start counts from the end.", |text: &mut ImmutableString, start: i64| {
-            sub_string(text, start, i64::MAX)
-        })
-        .function(Pure, "sub_string(text, start, length) -> string", "`length` characters from `start`.", |text: &mut ImmutableString, start: i64, length: i64| {
-            sub_string(text, start, length)
-        })
-        .function(Pure, "to_upper(text) -> string", "In capitals.", |text: &mut ImmutableString| recase(text, str::to_uppercase))
-        .function(Pure, "to_lower(text) -> string", "In small letters.", |text: &mut ImmutableString| recase(text, str::to_lowercase))
-        .function(Changes, "trim(text)", "Removes white space at both ends, in place.", |text: &mut ImmutableString| trim(text))
-        .function(Changes, "replace(text, old, new)", "Replaces every `old`, in place.", |text: &mut ImmutableString, old: ImmutableString, new: ImmutableString| {
-            replace(text, &old, &new)
-        })
+        .function(
+            Changes,
+            "replace(text, old, new)",
+            "Replaces every `old`, in place.",
+            |text: &mut ImmutableString, old: ImmutableString, new: ImmutableString| replace(text, &old, &new),
+        )
         .function(Pure, "split(text) -> array", "The words between white space.", |text: &mut ImmutableString| {
             collect(text, text.split_whitespace())
         })
-        .function(Pure, "split(text, separator) -> array", "The parts between separators.", |text: &mut ImmutableString, separator: ImmutableString| {
-            if separator.is_empty() { fail("split: the separator is empty") } else { collect(text, text.split(separator.as_str())) }
-        })
-        .function(Pure, "parse_int(text) -> int", "The whole number that the text spells.", |text: &mut ImmutableString| {
-            parse::<i64>(text, "a whole number")
-        })
-        .function(Pure, "parse_float(text) -> float", "The number that the text spells.", |text: &mut ImmutableString| {
-            parse::<f64>(text, "a number")
-        });
+        .function(
+            Pure,
+            "split(text, separator) -> array",
+            "The parts between separators.",
+            |text: &mut ImmutableString, separator: ImmutableString| {
+                if separator.is_empty() {
+                    fail("split: the separator is empty")
+                } else {
+                    collect(text, text.split(separator.as_str()))
+                }
+            },
+        )
+        .function(
+            Pure,
+            "parse_int(text) -> int",
+            "The whole number that the text spells.",
+            |text: &mut ImmutableString| parse::<i64>(text, "a whole number"),
+        )
+        .function(
+            Pure,
+            "parse_float(text) -> float",
+            "The number that the text spells.",
+            |text: &mut ImmutableString| parse::<f64>(text, "a number"),
+        );
 }
 
 fn join_two(a: &str, b: &str) -> Fallible<ImmutableString> {

@@ -1,6 +1,8 @@
 //! Script values as text and JSON, and whether two are equal. Rhai's own versions of these run unmetered and check
 //! sizes only when they are done; these pay as they go and stop at the limit.
 
+use std::fmt::Write as _;
+
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, ImmutableString, Map, Position};
 use serde_json::Value;
 
@@ -36,6 +38,8 @@ struct Text(String);
 
 impl Text {
     fn push(&mut self, piece: &str) -> Fallible<()> {
+        // Escaping a long text takes many small pieces and much time: each of them is a chance to stop.
+        guard::charge(piece.len())?;
         if self.0.len() + piece.len() > MAX_STRING_BYTES {
             return too_large("Length of string");
         }
@@ -52,6 +56,12 @@ impl std::io::Write for Text {
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+impl std::fmt::Write for Text {
+    fn write_str(&mut self, piece: &str) -> std::fmt::Result {
+        self.push(piece).map_err(|_| std::fmt::Error)
     }
 }
 
@@ -76,7 +86,11 @@ fn write_text(value: &Dynamic, text: &mut Text, quoted: bool, depth: usize) -> F
     }
     if let Ok(string) = value.as_immutable_string_ref() {
         guard::charge(string.len())?;
-        return if quoted { text.push(&format!("{:?}", string.as_str())) } else { text.push(&string) };
+        return if quoted {
+            write!(text, "{:?}", string.as_str()).or_else(|_| cut_short())
+        } else {
+            text.push(&string)
+        };
     }
     if let Ok(array) = value.as_array_ref() {
         text.push("[")?;
@@ -90,7 +104,7 @@ fn write_text(value: &Dynamic, text: &mut Text, quoted: bool, depth: usize) -> F
         text.push("#{")?;
         for (index, (key, item)) in map.iter().enumerate() {
             text.push(if index == 0 { "" } else { ", " })?;
-            text.push(&format!("{key:?}: "))?;
+            write!(text, "{key:?}: ").or_else(|_| cut_short())?;
             write_text(item, text, true, depth + 1)?;
         }
         return text.push("}");
@@ -102,6 +116,12 @@ fn write_text(value: &Dynamic, text: &mut Text, quoted: bool, depth: usize) -> F
         return text.push(if quoted { "()" } else { "" });
     }
     text.push(&value.to_string())
+}
+
+/// Why a text could not be written to its end: the purse is empty, or the text too long.
+fn cut_short<T>() -> Fallible<T> {
+    guard::charge(0)?;
+    too_large("Length of string")
 }
 
 /// A script value as JSON text.
@@ -141,14 +161,14 @@ fn write_json(value: &Dynamic, text: &mut Text, depth: usize) -> Fallible<()> {
     match plain_json(value) {
         Some(plain) => write_plain(&plain, text),
         None => match api::write_json(value, &mut *text) {
-            Some(written) => written.or_else(|_| too_large("Length of string")),
+            Some(written) => written.or_else(|_| cut_short()),
             None => fail(format!("a value of type {} cannot be written as JSON", value.type_name())),
         },
     }
 }
 
 fn write_plain(value: &(impl serde::Serialize + ?Sized), text: &mut Text) -> Fallible<()> {
-    serde_json::to_writer(text, value).or_else(|_| too_large("Length of string"))
+    serde_json::to_writer(text, value).or_else(|_| cut_short())
 }
 
 /// Values that are not made of others. Numbers that JSON lacks (infinity) become null.

@@ -155,16 +155,27 @@ impl Serialize for Ads {
 
 pub fn register(api: &mut Registrar<'_>) {
     api.value::<Ad>("Ad", "An ad that may be shown.")
-        .property("Ad", "id", ("string", "Its slug."), |ad: &mut Ad| -> Dynamic { ad.table.texts.get(ad.row.id).into() })
+        .property("Ad", "id", ("string", "Its slug."), |ad: &mut Ad| -> Dynamic {
+            ad.table.texts.get(ad.row.id).into()
+        })
         .property("Ad", "campaign", ("string or ()", "Its campaign's slug."), |ad: &mut Ad| {
             optional(ad.row.campaign.map(|text| ad.table.texts.get(text)))
         })
         .property("Ad", "duration", ("float", "Seconds, as measured on the creative."), |ad: &mut Ad| ad.row.duration)
-        .property("Ad", "priority", ("int", "The campaign's; higher is served first."), |ad: &mut Ad| i64::from(ad.row.priority))
-        .property("Ad", "cpm", ("float", "Price of a thousand impressions, in the tenant's currency."), |ad: &mut Ad| ad.row.cpm)
+        .property("Ad", "priority", ("int", "The campaign's; higher is served first."), |ad: &mut Ad| {
+            i64::from(ad.row.priority)
+        })
+        .property(
+            "Ad",
+            "cpm",
+            ("float", "Price of a thousand impressions, in the tenant's currency."),
+            |ad: &mut Ad| ad.row.cpm,
+        )
         .property("Ad", "score", ("float", "Sum of what the rules before scored."), |ad: &mut Ad| ad.row.score)
         .property("Ad", "labels", ("Labels", "The ad's own facts: `ad.labels.rating`."), |ad: &mut Ad| ad.labels())
-        .property("Ad", "seen", ("int", "How often this session has been given this ad before."), |ad: &mut Ad| i64::from(ad.row.seen))
+        .property("Ad", "seen", ("int", "How often this session has been given this ad before."), |ad: &mut Ad| {
+            i64::from(ad.row.seen)
+        })
         .property("Ad", "index", ("int", "Its place among the candidates, from 0."), |ad: &mut Ad| int(ad.index));
     api.engine().register_fn("==", |a: Ad, b: Ad| a.index == b.index);
     api.engine().register_fn("!=", |a: Ad, b: Ad| a.index != b.index);
@@ -179,18 +190,36 @@ pub fn register(api: &mut Registrar<'_>) {
     api.group("Ads")
         .function(Pure, "len(ads) -> int", "How many ads.", |ads: &mut Ads| int(ads.0.count()))
         .function(Pure, "is_empty(ads) -> bool", "Whether there is none.", |ads: &mut Ads| ads.0.rows.is_empty())
-        .function(Pure, "to_array(ads) -> array", "As a list that can be sorted and changed.", |ads: &mut Ads| ads.to_array())
-        .function(Pure, "filter(ads, |ad| …) -> array", "The ads for which the function says true.", |context: NativeCallContext, ads: &mut Ads, test: FnPtr| {
-            lists::filter(context, &mut ads.to_array(), test)
+        .function(Pure, "to_array(ads) -> array", "As a list that can be sorted and changed.", |ads: &mut Ads| {
+            ads.to_array()
         })
-        .function(Pure, "map(ads, |ad| …) -> array", "What the function makes of each ad.", |context: NativeCallContext, ads: &mut Ads, body: FnPtr| {
-            lists::map(context, &mut ads.to_array(), body)
-        })
-        .function(Pure, "find(ads, |ad| …)", "The first ad for which it says true, or `()`.", |context: NativeCallContext, ads: &mut Ads, test: FnPtr| {
-            let found = lists::first(&context, &ads.to_array(), &test)?;
-            Ok::<_, Box<EvalAltResult>>(optional(found.and_then(|index| Ad::new(&ads.0, index)).map(Dynamic::from)))
-        })
-        .function(Pure, "some(ads, |ad| …) -> bool", "Whether it says true for any ad.", |context: NativeCallContext, ads: &mut Ads, test: FnPtr| {
-            lists::first(&context, &ads.to_array(), &test).map(|found| found.is_some())
-        });
+        .function(
+            Pure,
+            "filter(ads, |ad| …) -> array",
+            "The ads for which the function says true.",
+            |context: NativeCallContext, ads: &mut Ads, test: FnPtr| lists::filter(context, &mut ads.to_array(), test),
+        )
+        .function(
+            Pure,
+            "map(ads, |ad| …) -> array",
+            "What the function makes of each ad.",
+            |context: NativeCallContext, ads: &mut Ads, body: FnPtr| lists::map(context, &mut ads.to_array(), body),
+        )
+        .function(
+            Pure,
+            "find(ads, |ad| …)",
+            "The first ad for which it says true, or `()`.",
+            |context: NativeCallContext, ads: &mut Ads, test: FnPtr| {
+                let found = lists::first(&context, &ads.to_array(), &test)?;
+                Ok::<_, Box<EvalAltResult>>(optional(found.and_then(|index| Ad::new(&ads.0, index)).map(Dynamic::from)))
+            },
+        )
+        .function(
+            Pure,
+            "some(ads, |ad| …) -> bool",
+            "Whether it says true for any ad.",
+            |context: NativeCallContext, ads: &mut Ads, test: FnPtr| {
+                lists::first(&context, &ads.to_array(), &test).map(|found| found.is_some())
+            },
+        );
 }

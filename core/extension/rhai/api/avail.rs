@@ -92,26 +92,41 @@ pub fn register(api: &mut Registrar<'_>) {
         .property(AVAIL, "id", ("string", "Stable name within the channel."), |a: &mut AvailValue| -> ImmutableString {
             a.found.id.as_str().into()
         })
-        .property(AVAIL, "start", ("float", "Seconds since the epoch."), |a: &mut AvailValue| a.found.start.as_secs_f64())
+        .property(AVAIL, "start", ("float", "Seconds since the epoch."), |a: &mut AvailValue| {
+            a.found.start.as_secs_f64()
+        })
         .property(AVAIL, "duration", ("float", "Seconds."), |a: &mut AvailValue| a.found.duration.as_secs_f64())
         .property(AVAIL, "end", ("float", "Start plus duration."), |a: &mut AvailValue| {
             (a.found.start + a.found.duration).as_secs_f64()
         })
         .property(AVAIL, "kind", ("string", "replace or insert."), |a: &mut AvailValue| kind_text(a.found.kind))
-        .property(AVAIL, "position", ("string", "pre-roll, mid-roll or post-roll."), |a: &mut AvailValue| a.found.position.as_str())
+        .property(AVAIL, "position", ("string", "pre-roll, mid-roll or post-roll."), |a: &mut AvailValue| {
+            a.found.position.as_str()
+        })
         .property(AVAIL, "closed", ("bool", "Whether the break's end is certain."), |a: &mut AvailValue| a.found.closed)
         .property(AVAIL, "source", ("string", "The detector that found it."), |a: &mut AvailValue| -> ImmutableString {
             a.source.as_str().into()
         })
-        .property(AVAIL, "metadata", ("map", "Texts by name; handed to targeting rules."), |a: &mut AvailValue| -> Map {
-            a.found.metadata.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
-        })
+        .property(
+            AVAIL,
+            "metadata",
+            ("map", "Texts by name; handed to targeting rules."),
+            |a: &mut AvailValue| -> Map {
+                a.found.metadata.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
+            },
+        )
         .writable(AVAIL, "closed", |a: &mut AvailValue, closed: bool| a.found.closed = closed)
         .writable(AVAIL, "start", |a: &mut AvailValue, start: f64| a.found.start = Moment::from_secs_f64(start))
         .writable(AVAIL, "duration", |a: &mut AvailValue, duration: f64| {
             a.found.duration = Span::from_secs_f64(duration);
         });
+    for name in ["kind", "position", "metadata"] {
+        api.settable(AVAIL, name);
+    }
     let engine = api.engine();
+    engine.register_set("start", |a: &mut AvailValue, start: i64| {
+        a.found.start = Moment::from_millis(start.saturating_mul(1_000))
+    });
     engine.register_set("duration", |a: &mut AvailValue, duration: i64| a.found.duration = Span::from_secs(duration));
     engine.register_set("kind", |a: &mut AvailValue, kind: ImmutableString| match parse_kind(&kind) {
         Some(kind) => {

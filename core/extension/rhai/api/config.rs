@@ -64,10 +64,15 @@ pub fn register(api: &mut Registrar<'_>) {
     api.value::<Config>("Config", "What the tenant wrote under `config:`. Absent keys are `()`: `config.limit ?? 3`.");
     api.engine().register_indexer_get(|config: &mut Config, key: ImmutableString| config.get(&key));
     api.group("Labels and config")
-        .function(Pure, "contains(config, key) -> bool", "Also written `key in config`.", |config: &mut Config, key: ImmutableString| {
-            config.0.contains_key(key.as_str())
+        .function(
+            Pure,
+            "contains(config, key) -> bool",
+            "Also written `key in config`.",
+            |config: &mut Config, key: ImmutableString| config.0.contains_key(key.as_str()),
+        )
+        .function(Pure, "get(config, key)", "The entry, or `()`.", |config: &mut Config, key: ImmutableString| {
+            config.get(&key)
         })
-        .function(Pure, "get(config, key)", "The entry, or `()`.", |config: &mut Config, key: ImmutableString| config.get(&key))
         .function(Pure, "keys(config) -> array", "The keys, sorted.", |config: &mut Config| -> Array {
             config.0.keys().map(|key| key.as_str().into()).collect()
         })

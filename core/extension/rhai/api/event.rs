@@ -118,9 +118,12 @@ pub fn register(api: &mut Registrar<'_>) {
     }
     api.value::<EventValue>(EVENT, "Something that happened to an ad on a viewer's screen, counted once.");
     event!("id", "string", "Stable and unique: receivers can drop repeats by it.", |e| event_id(e).into());
-    event!("event_type", "string", "impression, start, first_quartile, midpoint, third_quartile, complete, click or error.", |e| {
-        EventType::as_str(e.event_type).into()
-    });
+    event!(
+        "event_type",
+        "string",
+        "impression, start, first_quartile, midpoint, third_quartile, complete, click or error.",
+        |e| { EventType::as_str(e.event_type).into() }
+    );
     event!("time", "float", "When the server saw it, seconds since the epoch.", |e| e.time.as_secs_f64().into());
     event!("tenant", "string", "The tenant's slug.", |e| e.tenant.as_str().into());
     event!("channel", "string", "The channel's slug.", |e| e.channel.as_str().into());
@@ -131,7 +134,10 @@ pub fn register(api: &mut Registrar<'_>) {
     event!("campaign", "string or ()", "The campaign's slug.", |e| optional(
         e.campaign.as_ref().map(crate::domain::Slug::as_str)
     ));
-    event!("device", "string", "smart-tv, set-top-box, console, mobile, tablet, desktop or other.", |e| e.device.as_str().into());
+    event!("device", "string", "smart-tv, set-top-box, console, mobile, tablet, desktop or other.", |e| e
+        .device
+        .as_str()
+        .into());
     event!("geo", "string", "Country code; empty when unknown.", |e| (&*e.geo).into());
     event!("counted_by", "string", "segment, client or stitch: what made it count.", |e| counted_by(e).into());
 
@@ -143,10 +149,20 @@ pub fn register(api: &mut Registrar<'_>) {
         .function(Pure, "len(events) -> int", "How many events.", |events: &mut Events| int(events.0.len()))
         .function(Pure, "is_empty(events) -> bool", "Whether there is none.", |events: &mut Events| events.0.is_empty())
         .function(Pure, "to_array(events) -> array", "As a list.", |events: &mut Events| events.to_array())
-        .function(Pure, "filter(events, |event| …) -> array", "The events for which the function says true.", |context: NativeCallContext, events: &mut Events, test: FnPtr| {
-            lists::filter(context, &mut events.to_array(), test)
-        })
-        .function(Pure, "map(events, |event| …) -> array", "What the function makes of each event.", |context: NativeCallContext, events: &mut Events, body: FnPtr| {
-            lists::map(context, &mut events.to_array(), body)
-        });
+        .function(
+            Pure,
+            "filter(events, |event| …) -> array",
+            "The events for which the function says true.",
+            |context: NativeCallContext, events: &mut Events, test: FnPtr| {
+                lists::filter(context, &mut events.to_array(), test)
+            },
+        )
+        .function(
+            Pure,
+            "map(events, |event| …) -> array",
+            "What the function makes of each event.",
+            |context: NativeCallContext, events: &mut Events, body: FnPtr| {
+                lists::map(context, &mut events.to_array(), body)
+            },
+        );
 }

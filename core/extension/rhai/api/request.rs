@@ -160,25 +160,52 @@ pub fn register(api: &mut Registrar<'_>) {
     api.value::<Request>(REQUEST, "The request that a decision answers.")
         .property(REQUEST, "tenant", ("string", "The tenant's slug."), |r: &mut Request| r.text(r.0.tenant))
         .property(REQUEST, "channel", ("string", "The channel's slug."), |r: &mut Request| r.text(r.0.channel))
-        .property(REQUEST, "geo", ("string", "Country, ISO 3166-1 alpha-2 in capitals; empty when unknown."), |r: &mut Request| r.text(r.0.geo))
-        .property(REQUEST, "device", ("string", "smart-tv, set-top-box, console, mobile, tablet, desktop or other."), |r: &mut Request| r.0.device)
-        .property(REQUEST, "session_id", ("string or ()", "The caller's own name for the viewer's session."), |r: &mut Request| {
-            super::optional(r.0.session_id.map(|id| r.text(id)))
+        .property(
+            REQUEST,
+            "geo",
+            ("string", "Country, ISO 3166-1 alpha-2 in capitals; empty when unknown."),
+            |r: &mut Request| r.text(r.0.geo),
+        )
+        .property(
+            REQUEST,
+            "device",
+            ("string", "smart-tv, set-top-box, console, mobile, tablet, desktop or other."),
+            |r: &mut Request| r.0.device,
+        )
+        .property(
+            REQUEST,
+            "session_id",
+            ("string or ()", "The caller's own name for the viewer's session."),
+            |r: &mut Request| super::optional(r.0.session_id.map(|id| r.text(id))),
+        )
+        .property(REQUEST, "params", ("Labels", "Player parameters from the query string."), |r: &mut Request| {
+            r.labels(r.0.params)
         })
-        .property(REQUEST, "params", ("Labels", "Player parameters from the query string."), |r: &mut Request| r.labels(r.0.params))
         .property(REQUEST, "labels", ("Labels", "The channel's facts."), |r: &mut Request| r.labels(r.0.labels))
         .property(REQUEST, "avail", ("RequestAvail", "The avail that is being filled."), |r: &mut Request| r.avail())
         .property(REQUEST, "now", ("Now", "The time on the tenant's clock."), |r: &mut Request| Now(r.0.now))
-        .property(REQUEST, "seed", ("int", "A number that is fixed for this decision; see `random`."), |r: &mut Request| r.0.seed.cast_signed());
+        .property(
+            REQUEST,
+            "seed",
+            ("int", "A number that is fixed for this decision; see `random`."),
+            |r: &mut Request| r.0.seed.cast_signed(),
+        );
 
     const AVAIL: &str = "RequestAvail";
     api.value::<RequestAvail>(AVAIL, "The avail that is being filled.")
-        .property(AVAIL, "id", ("string", "Stable name of the avail within its channel."), |a: &mut RequestAvail| -> Dynamic {
-            a.0.texts.get(a.0.avail.id).into()
-        })
+        .property(
+            AVAIL,
+            "id",
+            ("string", "Stable name of the avail within its channel."),
+            |a: &mut RequestAvail| -> Dynamic { a.0.texts.get(a.0.avail.id).into() },
+        )
         .property(AVAIL, "start", ("float", "Seconds since the epoch."), |a: &mut RequestAvail| a.0.avail.start)
-        .property(AVAIL, "duration", ("float", "Seconds that the pod may fill."), |a: &mut RequestAvail| a.0.avail.duration)
-        .property(AVAIL, "position", ("string", "pre-roll, mid-roll or post-roll."), |a: &mut RequestAvail| a.0.avail.position)
+        .property(AVAIL, "duration", ("float", "Seconds that the pod may fill."), |a: &mut RequestAvail| {
+            a.0.avail.duration
+        })
+        .property(AVAIL, "position", ("string", "pre-roll, mid-roll or post-roll."), |a: &mut RequestAvail| {
+            a.0.avail.position
+        })
         .property(AVAIL, "kind", ("string", "replace or insert."), |a: &mut RequestAvail| kind_text(a.0.avail.kind))
         .property(AVAIL, "metadata", ("Labels", "What the detector noted."), |a: &mut RequestAvail| {
             Labels::new(Arc::clone(&a.0.texts), a.0.avail.metadata)

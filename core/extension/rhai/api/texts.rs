@@ -118,10 +118,15 @@ pub fn register(api: &mut Registrar<'_>) {
     );
     api.engine().register_indexer_get(|labels: &mut Labels, key: ImmutableString| labels.get(&key));
     api.group("Labels and config")
-        .function(Pure, "contains(labels, key) -> bool", "Also written `key in labels`.", |labels: &mut Labels, key: ImmutableString| {
-            labels.table.find(labels.pairs, &key).is_some()
+        .function(
+            Pure,
+            "contains(labels, key) -> bool",
+            "Also written `key in labels`.",
+            |labels: &mut Labels, key: ImmutableString| labels.table.find(labels.pairs, &key).is_some(),
+        )
+        .function(Pure, "get(labels, key)", "The text, or `()`.", |labels: &mut Labels, key: ImmutableString| {
+            labels.get(&key)
         })
-        .function(Pure, "get(labels, key)", "The text, or `()`.", |labels: &mut Labels, key: ImmutableString| labels.get(&key))
         .function(Pure, "keys(labels) -> array", "The names, sorted.", |labels: &mut Labels| -> Array {
             labels.table.iter(labels.pairs).map(|(key, _)| key.into()).collect()
         })

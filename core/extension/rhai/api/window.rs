@@ -111,11 +111,15 @@ impl Serialize for WindowValue {
 pub fn register(api: &mut Registrar<'_>) {
     const WINDOW: &str = "Window";
     api.value::<WindowValue>(WINDOW, "The stretch of the channel that the origin offers now.")
-        .property(WINDOW, "live", ("bool", "False when the playlist is complete (VOD)."), |w: &mut WindowValue| w.0.live)
+        .property(WINDOW, "live", ("bool", "False when the playlist is complete (VOD)."), |w: &mut WindowValue| {
+            w.0.live
+        })
         .property(WINDOW, "start", ("float", "Seconds since the epoch."), |w: &mut WindowValue| w.0.start.as_secs_f64())
         .property(WINDOW, "end", ("float", "Seconds since the epoch."), |w: &mut WindowValue| w.0.end.as_secs_f64())
         .property(WINDOW, "duration", ("float", "Seconds."), |w: &mut WindowValue| (w.0.end - w.0.start).as_secs_f64())
-        .property(WINDOW, "cues", ("array of Cue", "The ad markers, in playlist order."), |w: &mut WindowValue| w.cues());
+        .property(WINDOW, "cues", ("array of Cue", "The ad markers, in playlist order."), |w: &mut WindowValue| {
+            w.cues()
+        });
     let time = |time: f64| time;
     api.group("Window")
         .function(
@@ -140,12 +144,15 @@ pub fn register(api: &mut Registrar<'_>) {
     api.value::<CueValue>(CUE, "An ad marker of the origin's playlist, in whichever dialect it was written.");
     cue!("at", "float", "When it takes effect, seconds since the epoch.", |c| c.at.as_secs_f64().into());
     cue!("kind", "string", "out, continue, in, cancel or info.", |c| kind_text(c.cue.kind).into());
-    cue!("dialect", "string", "cue-out, oatcls, scte35-tag, daterange or asset.", |c| dialect_text(c.cue.dialect).into());
+    cue!("dialect", "string", "cue-out, oatcls, scte35-tag, daterange or asset.", |c| dialect_text(c.cue.dialect)
+        .into());
     cue!("id", "string or ()", "What repeats of the same cue share.", |c| optional(c.cue.id.as_deref()));
-    cue!("duration", "float or ()", "The break's whole length in seconds; 0 asks for insertion.", |c| optional(seconds(
-        c.cue.duration
+    cue!("duration", "float or ()", "The break's whole length in seconds; 0 asks for insertion.", |c| optional(
+        seconds(c.cue.duration)
+    ));
+    cue!("elapsed", "float or ()", "How much of the break has passed (continue).", |c| optional(seconds(
+        c.cue.elapsed
     )));
-    cue!("elapsed", "float or ()", "How much of the break has passed (continue).", |c| optional(seconds(c.cue.elapsed)));
     cue!("segmentation_type", "int or ()", "SCTE 35 segmentation_type_id.", |c| optional(
         c.cue.signal.as_ref().and_then(|signal| signal.segmentation_type_id).map(i64::from)
     ));
