@@ -1,8 +1,8 @@
 //! How many instructions a refresh takes. Run it by `scripts/instructions.sh`, under callgrind.
 //!
-//! Each part is one call of [`measured`], which callgrind counts and dumps by itself; the lines that this prints say
-//! in the same order what each was and how many rounds it had. One thread, no sockets, a clock that stands still:
-//! two runs differ by less than a percent.
+//! An argument names the part to measure by its number, and callgrind counts what happens inside of [`measured`]. Prints
+//! each part's number of rounds and name. One thread, no sockets, a clock that stands still: two runs differ by less than
+//! a percent.
 
 mod world;
 
@@ -42,14 +42,27 @@ fn measured(work: &mut dyn FnMut()) {
     work();
 }
 
-/// Warms up, then counts `rounds` times `work`.
-fn count(name: &str, rounds: usize, mut work: impl FnMut()) {
-    (0..rounds.min(50)).for_each(|_| work());
-    measured(&mut || (0..rounds).for_each(|_| work()));
-    println!("{rounds} {name}");
+/// Counts the parts, and runs the wanted one (all without a wish).
+struct Parts {
+    wanted: Option<usize>,
+    next: usize,
+}
+
+impl Parts {
+    /// Warms up, then measures `rounds` times `work`.
+    fn part(&mut self, name: &str, rounds: usize, mut work: impl FnMut()) {
+        self.next += 1;
+        if self.wanted.is_none_or(|wanted| wanted == self.next) {
+            (0..rounds.min(50)).for_each(|_| work());
+            measured(&mut || (0..rounds).for_each(|_| work()));
+            println!("{rounds} {name}");
+        }
+    }
 }
 
 fn main() {
+    let wanted = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
+    let mut parts = Parts { wanted, next: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let world = runtime.block_on(World::new(3));
     let path = runtime.block_on(world.open("live")).remove(0);
@@ -58,29 +71,29 @@ fn main() {
     let text = runtime.block_on(sessions.playlist(&session, rendition)).expect("a playlist").text.clone();
     assert!(text.windows(4).any(|four| four == b"\nad/"), "mid-break");
 
-    count("warm refresh, sessions only", ROUNDS, || {
+    parts.part("warm refresh, sessions only", ROUNDS, || {
         let body = runtime.block_on(sessions.playlist(&session, rendition));
         assert!(black_box(body).is_ok());
     });
     let bare = bare(&text);
     for (name, router) in [("warm refresh", world.app.router()), ("bare axum", bare)] {
-        count(&format!("{name}, through the router"), ROUNDS, || {
+        parts.part(&format!("{name}, through the router"), ROUNDS, || {
             let request = Request::get(path.as_str()).header(header::HOST, "127.0.0.1").body(Body::empty());
             let request = request.expect("a request");
             let response = runtime.block_on(router.clone().oneshot(request)).expect("an answer");
             assert_eq!(response.body().size_hint().exact(), Some(text.len() as u64));
         });
         let mut connection = Connection::open(&runtime, router);
-        count(&format!("{name}, as HTTP/1.1 bytes"), ROUNDS, || connection.ask(&runtime, &path, text.len()));
+        parts.part(&format!("{name}, as HTTP/1.1 bytes"), ROUNDS, || connection.ask(&runtime, &path, text.len()));
     }
     let stitched = Stitched::new(10);
-    count("fresh render, 10 segments", 200, || drop(black_box(stitched.render())));
+    parts.part("fresh render, 10 segments", 200, || drop(black_box(stitched.render())));
     for (scripts, name) in [(Scripts::None, "fill script only"), (Scripts::Shipped, "five shipped rules")] {
-        decisions(name, scripts);
+        decisions(&mut parts, name, scripts);
     }
 }
 
-fn decisions(name: &str, scripts: Scripts) {
+fn decisions(parts: &mut Parts, name: &str, scripts: Scripts) {
     let extensions = Extensions::new(monotonic()).expect("shipped rules compile");
     let compiled = registry::check(&tenant::bundle("http://origin.example.com", 20, scripts), &extensions);
     let compiled = compiled.expect("a valid bundle");
@@ -98,7 +111,7 @@ fn decisions(name: &str, scripts: Scripts) {
     let decide = || decision::decide(&compiled.index, &policy, &request, &AllReady);
     // Deadlines are in wall-clock time and callgrind is fifty times slower: a script that is stopped would not count.
     let stopped = decide().trace.scripts.iter().filter(|script| script.error.is_some()).count();
-    count(&format!("decision, 20 ads, {name}{}", if stopped > 0 { " (some stopped)" } else { "" }), 20, || {
+    parts.part(&format!("decision, 20 ads, {name}{}", if stopped > 0 { " (some stopped)" } else { "" }), 20, || {
         drop(black_box(decide()));
     });
 }

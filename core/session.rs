@@ -255,7 +255,9 @@ impl Sessions {
         let mut state = session.state.lock();
         let splices: Vec<Splice> = state.timeline.splices().cloned().collect();
         let numbering = state.numbering(rendition, &track);
-        let key = BodyKey::new(&track, &reference.track, rendition, session.target_duration, &numbering, &splices);
+        let forgotten = state.timeline.forgotten();
+        let target = session.target_duration;
+        let key = BodyKey::new(&track, &reference.track, rendition, target, &numbering, forgotten, &splices);
         let body = match self.bodies.get(&key) {
             Some(body) => body,
             None => {
@@ -266,8 +268,8 @@ impl Sessions {
                     spec,
                     reference: reference_spec,
                     splices: &splices,
-                    forgotten: state.timeline.forgotten(),
-                    target_duration: session.target_duration,
+                    forgotten,
+                    target_duration: target,
                     version: session.version,
                 };
                 let direct = session.channel.channel.beaconing != Beaconing::Segment;

@@ -11,15 +11,18 @@ rm -f "$out"/calls*
 program=$(cargo bench --bench refresh_instructions --no-run --message-format json 2>"$out/build.log" |
     sed -n 's/.*"name":"refresh_instructions".*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 [ -x "$program" ] || { cat "$out/build.log" >&2; exit 1; }
-# Counts only inside of `measured`, and writes a file at the end of each call of it: calls.1, calls.2, …
-valgrind --tool=callgrind --callgrind-out-file="$out/calls" --toggle-collect='*refresh_instructions::measured*' \
-    --dump-after='*refresh_instructions::measured*' "$program" >"$out/parts" 2>"$out/valgrind.log" ||
-    { tail -n 20 "$out/valgrind.log" >&2; exit 1; }
 echo "instructions each:"
-number=0
-while read -r rounds name; do
-    number=$((number + 1))
+number=1
+while
+    # Counts only inside of `measured`.
+    valgrind --tool=callgrind --callgrind-out-file="$out/calls.$number" \
+        --toggle-collect='*refresh_instructions::measured*' "$program" "$number" >"$out/part" 2>"$out/valgrind.log" ||
+        { tail -n 20 "$out/valgrind.log" >&2; exit 1; }
+    read -r rounds name <"$out/part"
+do
     total=$(awk '/^(totals|summary):/ { total = $2 } END { print total }' "$out/calls.$number")
     printf '%10d  %s\n' "$((total / rounds))" "$name"
-done <"$out/parts"
+    number=$((number + 1))
+done
+rm -f "$out/calls.$number"
 echo "profiles: $out/calls.N (callgrind_annotate)"

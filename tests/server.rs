@@ -4,7 +4,11 @@
 //! hours ago costs no waiting. What is about processes (signals, commands, metrics) runs the binary. Each file is one
 //! theme; each test's name is the rule that it defends.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 
 #[path = "server/harness.rs"]
 mod harness;

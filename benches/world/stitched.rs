@@ -81,7 +81,14 @@ impl Stitched {
         timeline.decided(&track);
         let splices: Vec<Splice> = timeline.splices().cloned().collect();
         assert_eq!(splices.len(), 1, "the viewer is in the break");
-        Self { forgotten: timeline.forgotten(), track, spec, splices, key: SigningKey::new(&[7; 32]), channel: slug("live") }
+        Self {
+            forgotten: timeline.forgotten(),
+            track,
+            spec,
+            splices,
+            key: SigningKey::new(&[7; 32]),
+            channel: slug("live"),
+        }
     }
 
     /// A fresh playlist: nothing is cached, every ad address is signed.

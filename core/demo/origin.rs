@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn video_of_every_ad_lasts_exactly_what_it_says() {
-        for (ad, seconds) in [("red", 10), ("green", 10), ("orange", 6), ("purple", 14), ("yellow", 10), ("slate", 5)] {
+        for (ad, seconds) in [("red", 10), ("green", 10), ("orange", 6), ("purple", 14), ("yellow", 10), ("slate", 6)] {
             for rung in ["ts/360", "ts/240", "cmaf/360", "cmaf/240", "cmaf/audio"] {
                 let found = find(&format!("ads/{ad}/{rung}/index.m3u8"), NOW).expect(rung);
                 let text = std::str::from_utf8(&found.body).expect("text");

@@ -17,8 +17,12 @@ impl TenantLimits {
         if let Some(limiter) = self.0.read().get(&tenant.slug).filter(|limiter| limiter.per_minute() == wanted) {
             return limiter.check();
         }
-        let limiter = Arc::new(TenantLimiter::new(wanted));
-        self.0.write().insert(tenant.slug.clone(), limiter.clone());
+        let mut limiters = self.0.write();
+        // Another request may have been here first: two limiters would let twice as many in.
+        let known = limiters.get(&tenant.slug).filter(|limiter| limiter.per_minute() == wanted);
+        let limiter = known.cloned().unwrap_or_else(|| Arc::new(TenantLimiter::new(wanted)));
+        limiters.insert(tenant.slug.clone(), limiter.clone());
+        drop(limiters);
         limiter.check()
     }
 }

@@ -134,6 +134,12 @@ async fn playlist(
     };
     let session = session.filter(|session| here(session)).ok_or(SessionError::NoSession)?;
     let index = session.rendition(rendition).ok_or(SessionError::NoRendition)?;
+    if parts.method == Method::HEAD {
+        // A look decides nothing.
+        let mut response = StatusCode::OK.into_response();
+        response.headers_mut().insert(header::VARY, VARY);
+        return Ok(playlist_headers(response));
+    }
     let body = player.sessions.playlist(&session, index).await?;
     player.counters.playlists.increment(1);
     player.counters.seconds.record((player.clock.now() - started).as_secs_f64());

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 
 use crate::{
-    domain::Slug,
+    domain::{Moment, Slug},
     media::multivariant::RenditionKind,
     stitch::{
         pod::{PodSegment, Role},
@@ -53,6 +53,8 @@ pub struct BodyKey {
     rendition: usize,
     target_duration: u32,
     numbering: Numbering,
+    /// Where the numbering has missed a break that the timeline has forgotten.
+    forgotten: Option<Moment>,
     splices: Vec<(u32, u64, i64, Option<Outcome>)>,
 }
 
@@ -63,10 +65,19 @@ impl BodyKey {
         rendition: usize,
         target_duration: u32,
         numbering: &Numbering,
+        forgotten: Moment,
         splices: &[Splice],
     ) -> Self {
         let splices = splices.iter().map(|s| (s.id, s.pod.id, s.owed.as_micros(), s.outcome)).collect();
-        Self { track: track.id, reference: reference.id, rendition, target_duration, numbering: numbering.clone(), splices }
+        Self {
+            track: track.id,
+            reference: reference.id,
+            rendition,
+            target_duration,
+            numbering: numbering.clone(),
+            forgotten: (!numbering.is_current(forgotten)).then_some(forgotten),
+            splices,
+        }
     }
 }
 

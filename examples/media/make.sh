@@ -161,5 +161,5 @@ ad green 10 2 4 0x0f8a2a white 'GREEN BANK' 392 "$(countdown 10)"
 ad orange 6 2 4 0xff7a00 black 'ORANGE SNACK' 440 "$(countdown 6)"
 ad purple 14 2 4 0x7a1fb8 white 'PURPLE AIR' 494 "$(countdown 14)"
 ad yellow 10 2 4 0xf2dc00 black 'YELLOW BIKES' 523 "$(countdown 10)"
-ad slate 5 1 1 0x6e6e6e white "We’ll be right back" 196 'please stay'
+ad slate 6 2 2 0x6e6e6e white "We’ll be right back" 196 'please stay'
 du -sh .

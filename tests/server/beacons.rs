@@ -66,7 +66,9 @@ async fn each_event_counts_once_per_session_break_and_ad_and_the_player_is_sent_
     let places: Vec<u16> = events.iter().map(|event| event.pod_position).collect();
     assert_eq!((places[0], places[11]), (0, 1));
     assert!(events.iter().all(|event| event.session == "anna" && event.counted_by == Beaconing::Segment));
-    assert!(events.iter().all(|event| event.campaign.as_ref().is_some_and(|c| c.as_str() == format!("of-{}", event.ad))));
+    assert!(
+        events.iter().all(|event| event.campaign.as_ref().is_some_and(|c| c.as_str() == format!("of-{}", event.ad)))
+    );
     assert!(events.iter().all(|event| event.avail == events[0].avail && event.channel.as_str() == "live"));
 }
 
@@ -124,7 +126,11 @@ async fn an_address_that_was_changed_moved_or_kept_too_long_is_refused_and_count
     ];
     for (address, status, kind) in &cases {
         let answer = server.get(address).await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["type"]), (*status, &format!("urn:cuetone:problem:{kind}").into()), "{address}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["type"]),
+            (*status, &format!("urn:cuetone:problem:{kind}").into()),
+            "{address}"
+        );
         answer.is_problem(*status, kind);
         assert_eq!(answer.header("location"), "");
     }
@@ -147,6 +153,8 @@ async fn addresses_outlive_the_server_that_made_them() {
     assert_eq!(server.get(urls[0].as_str()).await.status, 302);
     let (before, old) = (server.events().await, server.base.clone());
     let server = server.restart().await;
+    let playlist = urls[0].path().split("/ad/").next().unwrap().to_owned() + "/v0.m3u8";
+    server.get(&playlist).await.is_problem(404, "session-ended");
     for url in &urls {
         let answer = server.get(&url.as_str().replace(&old, &server.base)).await;
         assert_eq!(answer.status, 302, "{}", answer.text());
@@ -182,15 +190,44 @@ async fn where_players_report_themselves_the_server_counts_nothing_and_ads_come_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stitch_counting_is_one_impression_per_ad_and_labelled() {
     let server = Server::start(Stream::live(Packaging::Ts).with_break(93..100)).await;
-    server.apply(&Yaml { channel: "beaconing: stitch", ..Yaml::ads(&["red-5", "green-2"]) }.build(&server.origin)).await;
+    server
+        .apply(&Yaml { channel: "beaconing: stitch", ..Yaml::ads(&["red-5", "green-2"]) }.build(&server.origin))
+        .await;
     let mut player = server.viewer().await;
     for _ in 0..3 {
         player.poll("v0").await;
         player.poll("v1").await;
         server.clock.forward(2_000);
     }
-    crate::harness::within(std::time::Duration::from_secs(2), "two impressions", || async { server.events().await.len() >= 2 }).await;
+    crate::harness::within(std::time::Duration::from_secs(2), "two impressions", || async {
+        server.events().await.len() >= 2
+    })
+    .await;
     let events = server.events().await;
     assert_eq!(events.len(), 2);
     assert!(events.iter().all(|e| e.event_type == EventType::Impression && e.counted_by == Beaconing::Stitch));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_that_is_fetched_apart_from_the_picture_counts_nothing() {
+    let server = Server::start(Stream::live(Packaging::Fmp4).with_break(95..100)).await;
+    server.apply(&Yaml::default().build(&server.origin)).await;
+    let mut player = server.viewer().await;
+    let playlist = player.poll("a0").await;
+    assert_eq!(playlist.ad_segments(), 5, "{}", playlist.text);
+    for segment in playlist.segments.iter().filter(|segment| segment.ad().is_some()) {
+        let answer = server.get(player.url("a0").join(&segment.uri).unwrap().as_str()).await;
+        assert!(answer.header("location").contains("/cmaf/audio-"), "{}", answer.header("location"));
+    }
+    assert_eq!(server.events().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_at_a_playlist_decides_and_counts_nothing() {
+    let server = Server::start(Stream::live(Packaging::Ts).with_break(95..100)).await;
+    server.apply(&Yaml { channel: "beaconing: stitch", ..Yaml::default() }.build(&server.origin)).await;
+    let player = server.viewer().await;
+    let head = head(&server, player.url("v0")).await;
+    assert_eq!((head.status.as_u16(), head.header("content-type")), (200, "application/vnd.apple.mpegurl"));
+    assert_eq!((server.decisions("acme").len(), server.events().await.len()), (0, 0));
 }

@@ -36,7 +36,11 @@ async fn a_running_server_follows_an_applied_bundle_within_a_second() {
         write_bundle(&folder, &Yaml::ads(&[ad]).build(&server.origin));
         let output = cuetone(&["apply", utf8(&folder), "--data", utf8(&data)]).await;
         let said = text(&output.stdout);
-        assert!(output.status.success() && said.contains(&format!("acme is now version {version}")), "{said}{}", text(&output.stderr));
+        assert!(
+            output.status.success() && said.contains(&format!("acme is now version {version}")),
+            "{said}{}",
+            text(&output.stderr)
+        );
         within(FOLLOWS, "the new version", || async { server.version("acme") == Some(version) }).await;
         server.creatives.refresh().await;
         assert_eq!(server.viewer().await.poll("v0").await.ads(), [ad]);
@@ -56,21 +60,32 @@ async fn a_running_server_follows_an_applied_bundle_within_a_second() {
 async fn check_tells_good_from_bad_by_exit_code_and_names_the_place() {
     let dir = tempfile::TempDir::new().expect("a folder");
     let (good, bad) = (dir.path().join("good"), dir.path().join("bad"));
-    write_bundle(&good, "tenant: { slug: acme }\nchannels:\n  - { slug: live, hls_manifest_url: \"https://x.example.com/a.m3u8\" }\n");
+    write_bundle(
+        &good,
+        "tenant: { slug: acme }\nchannels:\n  - { slug: live, hls_manifest_url: \"https://x.example.com/a.m3u8\" }\n",
+    );
     write_bundle(&bad, "tenant: { slug: acme }\nchannels:\n  - slug: live\n    hls_manifest_url: 7\n");
     let output = cuetone(&["check", utf8(&good)]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("valid: 1 channel, 0 campaigns, 0 ads"), "{}", text(&output.stdout));
     let output = cuetone(&["check", utf8(&bad)]).await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("tenant.yaml:4:23: channels[0].hls_manifest_url: "), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("tenant.yaml:4:23: channels[0].hls_manifest_url: "),
+        "{}",
+        text(&output.stderr)
+    );
     let output = cuetone(&["check", utf8(&good), utf8(&bad), "--format", "json"]).await;
     assert_eq!(output.status.code(), Some(1), "one of two is bad");
     let lines: Vec<serde_json::Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!((&lines[0]["valid"], &lines[1]["valid"]), (&true.into(), &false.into()));
     let error = &lines[1]["errors"][0];
-    assert_eq!((&error["file"], &error["line"], &error["column"]), (&"tenant.yaml".into(), &4.into(), &23.into()), "{error}");
+    assert_eq!(
+        (&error["file"], &error["line"], &error["column"]),
+        (&"tenant.yaml".into(), &4.into(), &23.into()),
+        "{error}"
+    );
     assert_eq!(error["field"], "channels[0].hls_manifest_url");
     let output = cuetone(&["check", utf8(&dir.path().join("nothing"))]).await;
     assert_eq!(output.status.code(), Some(1));
@@ -115,7 +130,8 @@ async fn a_script_that_is_edited_in_the_watched_folder_takes_effect() {
     let yaml = Yaml { more, ..Yaml::ads(&["red-5", "blue-5"]) }.build(&server.origin);
     for (version, ad) in [(1, "red-5"), (2, "blue-5")] {
         std::fs::create_dir_all(&folder).unwrap();
-        let script = format!("fn target(ad, request, config) {{ ad.id == \"{ad}\" || ad.id.starts_with(\"sample\") }}\n");
+        let script =
+            format!("fn target(ad, request, config) {{ ad.id == \"{ad}\" || ad.id.starts_with(\"sample\") }}\n");
         std::fs::write(folder.join("only.rhai"), script).unwrap();
         if version == 1 {
             write_bundle(&folder, &yaml);

@@ -136,7 +136,8 @@ async fn no_request_fails_while_the_bundle_is_swapped_twenty_times() {
         server.clock.forward(400);
     }
     done.send(true).unwrap();
-    let asked: usize = join_all(watch).await.into_iter().map(|asked| asked.expect("every request was answered well")).sum();
+    let asked: usize =
+        join_all(watch).await.into_iter().map(|asked| asked.expect("every request was answered well")).sum();
     assert!(asked >= 500, "{asked} requests");
     assert_eq!(server.version("acme"), Some(21));
 }

@@ -60,7 +60,10 @@ async fn a_rendition_or_a_creative_at_a_private_address_is_not_asked() {
 async fn a_sink_reaches_only_hosts_that_both_manifest_and_operator_allow_and_the_rest_is_a_dead_letter() {
     let (server, forbidden) = (server().await, forbidden().await);
     let sink = |origin: &Origin, allow: &str, path: &str| {
-        format!("    - {{ use: shipped:sink/webhook, config: {{ url: \"{}\" }}, allow_hosts: [{allow}] }}\n", origin.url(path))
+        format!(
+            "    - {{ use: shipped:sink/webhook, config: {{ url: \"{}\" }}, allow_hosts: [{allow}] }}\n",
+            origin.url(path)
+        )
     };
     let (good, bad) = (server.origin.address.to_string(), forbidden.address.to_string());
     let sinks = [
@@ -80,12 +83,13 @@ async fn a_sink_reaches_only_hosts_that_both_manifest_and_operator_allow_and_the
     within(Duration::from_secs(3), "a delivery", || async { !server.origin.received().is_empty() }).await;
     let mut errors: Vec<String> = letters().await.into_iter().map(|letter| letter.error).collect();
     errors.sort();
-    assert!(errors[0].contains("127.0.0.1 is at 127.0.0.1, which is not public") , "{errors:?}");
+    assert!(errors[0].contains("127.0.0.1 is at 127.0.0.1, which is not public"), "{errors:?}");
     assert!(errors[1].contains("not among the hosts that the manifest allows"), "{errors:?}");
     assert_eq!((forbidden.all_hits(), server.origin.hits("hook/not-in-the-manifest")), (0, 0));
     let (headers, body) = server.origin.received().remove(0);
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    let types: Vec<&str> = body["events"].as_array().unwrap().iter().map(|e| e["event_type"].as_str().unwrap()).collect();
+    let types: Vec<&str> =
+        body["events"].as_array().unwrap().iter().map(|e| e["event_type"].as_str().unwrap()).collect();
     assert_eq!(types, ["impression", "start"], "{body}");
     assert!(headers.contains_key("x-cuetone-signature"));
 }

@@ -267,7 +267,10 @@ impl Yaml {
         channel.lines().for_each(|line| out += &format!("    {}\n", line.trim()));
         out += "campaigns:\n";
         for (place, ad) in ads.iter().enumerate() {
-            out += &format!("  - {{ slug: of-{ad}, name: of {ad}, status: active, cpm: \"1.00\", priority: {} }}\n", 100 - place);
+            out += &format!(
+                "  - {{ slug: of-{ad}, name: of {ad}, status: active, cpm: \"1.00\", priority: {} }}\n",
+                100 - place
+            );
         }
         out += "ads:\n";
         for ad in ads {

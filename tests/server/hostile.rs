@@ -10,7 +10,10 @@ use crate::{
     player::Player,
 };
 
-/// What hostile code does. It passes the trial call at activation, which knows no such labels and configurations.
+/// Later than the moment of the trial call at activation, so that hostile code passes that.
+const LATER: &str = "1770000000.0";
+
+/// What hostile code does once it is in service.
 const EVIL: [(&str, &str); 4] = [
     ("loop", "loop {}"),
     ("recursion", "down(0)"),
@@ -46,7 +49,8 @@ async fn plays_content(server: &Server) {
 async fn a_hostile_targeting_rule_costs_its_tenant_the_ads_and_no_more() {
     for (name, code) in EVIL {
         let server = server().await;
-        let script = format!("fn target(ad, request, config) {{ if ad.labels.colour != () {{ {code} }} true }}{HELPER}");
+        let script =
+            format!("fn target(ad, request, config) {{ if ad.labels.colour != () {{ {code} }} true }}{HELPER}");
         let mount = "extensions: { targeting: [ { use: x.rhai, on_error: closed } ] }\n";
         server.try_apply(&yaml(&server, "", mount), &[("x.rhai", &script)]).await.unwrap();
         plays_content(&server).await;
@@ -69,8 +73,8 @@ async fn a_hostile_rule_that_fails_open_leaves_the_ads_that_the_others_chose() {
 async fn a_hostile_fill_strategy_is_replaced_by_the_shipped_one() {
     for (name, code) in EVIL {
         let server = server().await;
-        let script = format!("fn fill(avail, ads, config) {{ if config.evil == true {{ {code} }} [] }}{HELPER}");
-        let text = yaml(&server, "fill_strategy: x.rhai\nconfig: { evil: true }", "").replace("red-5", "red-2");
+        let script = format!("fn fill(avail, ads, config) {{ if avail.start > {LATER} {{ {code} }} [] }}{HELPER}");
+        let text = yaml(&server, "fill_strategy: x.rhai", "").replace("red-5", "red-2");
         server.try_apply(&text, &[("x.rhai", &script)]).await.unwrap();
         let mut player = server.viewer_of("/fast/evil/live.m3u8").await;
         assert_eq!(player.poll("v0").await.ads(), ["red-2"], "{name}");
@@ -82,11 +86,32 @@ async fn a_hostile_fill_strategy_is_replaced_by_the_shipped_one() {
 async fn a_hostile_detector_costs_its_tenant_the_breaks_and_no_more() {
     for (_, code) in EVIL {
         let server = server().await;
-        let script = format!("fn detect(window, known, config) {{ if config.evil == true {{ {code} }} [] }}{HELPER}");
-        let text = yaml(&server, "ad_break_strategy: x.rhai\nconfig: { evil: true }", "");
+        let script =
+            format!("fn detect(window, known, config) {{ if window.start > {LATER} {{ {code} }} [] }}{HELPER}");
+        let text = yaml(&server, "ad_break_strategy: x.rhai", "");
         server.try_apply(&text, &[("x.rhai", &script)]).await.unwrap();
         plays_content(&server).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_detector_that_fails_in_the_middle_of_a_break_does_not_end_it() {
+    let server = Server::start(Stream::live(Packaging::Ts).with_break(98..103)).await;
+    // Fails once the break is two segments old.
+    let fails = crate::origin::EPOCH.as_secs_f64() + 201.0;
+    let script = format!(
+        "fn detect(window, known, config) {{ if window.start > {LATER} {{ if window.end > {fails:.1} {{ loop {{}} }} \
+         for cue in window.cues {{ if cue.kind == \"out\" {{ return [avail(\"b\", cue.at, cue.duration)]; }} }} }} [] }}"
+    );
+    server.try_apply(&yaml(&server, "ad_break_strategy: x.rhai", ""), &[("x.rhai", &script)]).await.unwrap();
+    let mut player = server.viewer_of("/fast/evil/live.m3u8").await;
+    for _ in 0..8 {
+        player.poll("v0").await;
+        server.clock.forward(2_000);
+    }
+    let seen = player.seen("v0");
+    assert_eq!(seen.iter().filter(|segment| segment.ad() == Some("red-5")).count(), 5);
+    assert_eq!(seen.iter().filter_map(|segment| segment.content()).max(), Some(106), "content plays on behind it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,12 +157,10 @@ async fn a_hostile_tenant_does_not_slow_down_another_one() {
     let server = Server::start_alone(stream).await;
     server.apply(&Yaml::ads(&["red-2", "green-2"]).build(&server.origin)).await;
     let script = "fn target(ad, request, config) { if ad.labels.colour != () { loop {} } true }";
-    let detect = "fn detect(window, known, config) { if config.evil == true { loop {} } [] }";
-    let fill = "fn fill(avail, ads, config) { if config.evil == true { loop {} } [] }";
+    let fill = format!("fn fill(avail, ads, config) {{ if avail.start > {LATER} {{ loop {{}} }} [] }}");
     let mount = "extensions: { targeting: [ { use: x.rhai, on_error: open } ] }\n";
-    let channel = "fill_strategy: f.rhai\nconfig: { evil: true }";
-    let scripts = [("x.rhai", script), ("d.rhai", detect), ("f.rhai", fill)];
-    server.try_apply(&yaml(&server, channel, mount), &scripts).await.unwrap();
+    let scripts = [("x.rhai", script), ("f.rhai", fill.as_str())];
+    server.try_apply(&yaml(&server, "fill_strategy: f.rhai", mount), &scripts).await.unwrap();
     let mut players = join_all((0..4).map(|_| server.viewer())).await;
     let mut attempts = Vec::new();
     // Measured up to three times: the machine may be busy with something else.
@@ -154,6 +177,7 @@ async fn a_hostile_tenant_does_not_slow_down_another_one() {
         let attacked = p99(&server, &mut players).await;
         attack.abort();
         attempts.push((alone, attacked));
+        eprintln!("MEASURE {attempts:?} decisions {}", server.decisions("evil").len());
         if attacked < alone * 4 + Duration::from_millis(25) {
             return;
         }

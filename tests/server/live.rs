@@ -66,7 +66,8 @@ async fn a_break_goes_on_after_its_marker_left_the_window() {
         }
         server.clock.forward(2_000);
     }
-    let places = |name| player.seen(name).iter().map(|s| (s.number, s.ad().is_some(), s.discontinuity)).collect::<Vec<_>>();
+    let places =
+        |name| player.seen(name).iter().map(|s| (s.number, s.ad().is_some(), s.discontinuity)).collect::<Vec<_>>();
     assert_eq!(places("v0"), places("v1"));
     let content: Vec<u64> = player.seen("v0").iter().filter_map(|segment| segment.content()).collect();
     assert_eq!(content.first(), Some(&105), "content resumes where the break ends");
@@ -117,7 +118,12 @@ async fn an_origin_that_counts_anew_without_dates_goes_on_as_well() {
 
 /// Plays a live channel whose renditions are asked for at different moments, as players do, and compares what the
 /// renditions said of each moment.
-async fn play_irregularly(stream: Stream, ads: &[&'static str], renditions: &[&str], steps: &[i64]) -> (Server, Player) {
+async fn play_irregularly(
+    stream: Stream,
+    ads: &[&'static str],
+    renditions: &[&str],
+    steps: &[i64],
+) -> (Server, Player) {
     let server = server(stream, Yaml::ads(ads)).await;
     let mut player = server.viewer().await;
     for (step, millis) in (0..120).zip(steps.iter().cycle()) {
@@ -140,7 +146,8 @@ async fn play_irregularly(stream: Stream, ads: &[&'static str], renditions: &[&s
 async fn renditions_asked_for_at_different_moments_agree_on_what_plays_when() {
     for steps in [[700, 300, 900, 100], [2_000, 2_000, 2_000, 2_000], [1_300, 650, 40, 10], [400, 2_300, 500, 700]] {
         let stream = Stream::live(Packaging::Fmp4).with_break(104..109).with_break(116..120).with_break(130..137);
-        let (_server, player) = play_irregularly(stream, &["red-5", "green-2"], &["v2", "a0", "s1", "v3"], &steps).await;
+        let (_server, player) =
+            play_irregularly(stream, &["red-5", "green-2"], &["v2", "a0", "s1", "v3"], &steps).await;
         let shown = |name| player.seen(name).iter().filter(|segment| segment.ad().is_some()).count();
         assert!(shown("v2") > 5, "breaks were played");
     }
@@ -187,5 +194,30 @@ async fn leftover_time_is_filled_with_slate_where_there_is_one_and_content_retur
         let slate = seen.iter().filter(|segment| segment.uri.contains("/ads/slate-1/")).count();
         let inside = seen.iter().filter(|segment| segment.content().is_some_and(|n| (102..110).contains(&n))).count();
         assert_eq!((slate, inside), (slates, content), "{channel}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clear_ads_in_an_encrypted_channel_and_the_key_with_its_numbers_behind_them() {
+    for packaging in [Packaging::Ts, Packaging::Fmp4] {
+        let stream = Stream { encrypted: true, ..Stream::live(packaging) }.with_break(95..100).with_break(112..115);
+        let server = server(stream, Yaml::ads(&["red-3", "green-2"])).await;
+        let mut player = server.viewer().await;
+        let name = player.name("v");
+        for _ in 0..24 {
+            player.poll(&name).await;
+            server.clock.forward(2_000);
+        }
+        let seen = player.seen(&name);
+        assert_eq!(seen.iter().filter(|segment| segment.ad().is_some()).count(), 8, "{packaging:?}");
+        for segment in seen {
+            match segment.content() {
+                None => assert!(segment.keys.is_empty(), "{packaging:?}: an ad under a key: {segment:?}"),
+                Some(n) => {
+                    let keyed = segment.keys.first().is_some_and(|key| key.contains(&format!("IV=0x{n:032x}")));
+                    assert!(keyed, "{packaging:?}: {segment:?}");
+                }
+            }
+        }
     }
 }

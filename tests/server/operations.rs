@@ -92,12 +92,14 @@ impl Process {
     fn start(arguments: &[&str], variables: &[(&str, String)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cuetone"));
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).envs(variables.iter().cloned());
-        let mut child = command.env("CUETONE_LOG__FORMAT", "json").stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let mut child =
+            command.env("CUETONE_LOG__FORMAT", "json").stderr(Stdio::piped()).spawn().expect("the binary runs");
         let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let (send, log) = mpsc::channel();
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(send.send(line))));
-        let listening = std::iter::from_fn(|| log.recv_timeout(Duration::from_secs(20)).ok())
-            .find_map(|line| serde_json::from_str::<serde_json::Value>(&line).ok()?["address"].as_str().map(str::to_owned));
+        let listening = std::iter::from_fn(|| log.recv_timeout(Duration::from_secs(20)).ok()).find_map(|line| {
+            serde_json::from_str::<serde_json::Value>(&line).ok()?["address"].as_str().map(str::to_owned)
+        });
         let base = format!("http://{}", listening.expect("it says where it listens"));
         Self { child, base, log }
     }
@@ -121,7 +123,8 @@ async fn metrics_have_the_series_that_operators_watch_and_a_signal_ends_the_proc
         ("CUETONE_OUTBOUND__TIMEOUT_MS", "2000".to_owned()),
     ];
     let data = path("data");
-    let mut process = tokio::task::spawn_blocking(move || Process::start(&["--data", &data], &variables)).await.unwrap();
+    let mut process =
+        tokio::task::spawn_blocking(move || Process::start(&["--data", &data], &variables)).await.unwrap();
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let get = |path: String| {
         let client = client.clone();
@@ -147,7 +150,11 @@ async fn metrics_have_the_series_that_operators_watch_and_a_signal_ends_the_proc
     let mut player = Player::open(client.clone(), &master).await;
     player.poll("v0").await;
     let metrics = get(format!("{}/metrics", process.base)).await;
-    assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"), "{}", metrics.header("content-type"));
+    assert!(
+        metrics.header("content-type").starts_with("text/plain; version=0.0.4"),
+        "{}",
+        metrics.header("content-type")
+    );
     for series in [
         "cuetone_playlists_total ",
         "cuetone_playlist_seconds_bucket{",

@@ -118,7 +118,9 @@ impl Stream {
         let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
         let groups = if self.packaging == Packaging::Fmp4 {
             out.push_str("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aac\",NAME=\"English\",LANGUAGE=\"en\",DEFAULT=YES,URI=\"audio.m3u8\"\n");
-            out.push_str("#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"subs\",NAME=\"English\",LANGUAGE=\"en\",URI=\"subs.m3u8\"\n");
+            out.push_str(
+                "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"subs\",NAME=\"English\",LANGUAGE=\"en\",URI=\"subs.m3u8\"\n",
+            );
             ",AUDIO=\"aac\",SUBTITLES=\"subs\""
         } else {
             ""
@@ -135,7 +137,8 @@ impl Stream {
             None => published.saturating_sub(self.window)..published,
         };
         let number = i64::try_from(numbers.start).unwrap() + self.first_number;
-        let mut out = format!("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{SEGMENT}\n#EXT-X-MEDIA-SEQUENCE:{number}\n");
+        let mut out =
+            format!("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{SEGMENT}\n#EXT-X-MEDIA-SEQUENCE:{number}\n");
         if self.title.is_some() {
             out.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n");
         }
@@ -216,7 +219,8 @@ impl Origin {
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared::default());
         let router = Router::new().fallback(answer).with_state((shared.clone(), clock.clone()));
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("serves until it is dropped") });
+        let task =
+            tokio::spawn(async move { axum::serve(listener, router).await.expect("serves until it is dropped") });
         Self { address, clock, shared, task }
     }
 
@@ -251,7 +255,8 @@ impl Origin {
 async fn answer(State((shared, clock)): State<(Arc<Shared>, Arc<HandClock>)>, request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     *shared.hits.lock().entry(path.clone()).or_default() += 1;
-    let fault = shared.faults.lock().iter().rev().find(|(start, _)| path.starts_with(start)).map(|(_, fault)| fault.clone());
+    let fault =
+        shared.faults.lock().iter().rev().find(|(start, _)| path.starts_with(start)).map(|(_, fault)| fault.clone());
     if path.starts_with("hook") {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
@@ -298,7 +303,9 @@ fn playlist(shared: &Shared, path: &str, now: Moment) -> Option<String> {
 fn creative(ad: &str, file: &str) -> String {
     if file == "master" {
         let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:7\n");
-        out.push_str("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aac\",NAME=\"English\",LANGUAGE=\"en\",URI=\"cmaf/audio.m3u8\"\n");
+        out.push_str(
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aac\",NAME=\"English\",LANGUAGE=\"en\",URI=\"cmaf/audio.m3u8\"\n",
+        );
         variants(&mut out, "", "ts/");
         variants(&mut out, ",AUDIO=\"aac\"", "cmaf/");
         return out;

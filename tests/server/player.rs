@@ -48,7 +48,9 @@ impl Playlist {
     #[track_caller]
     pub fn parse(text: &str) -> Self {
         assert!(text.starts_with("#EXTM3U\n"), "{text}");
-        let value = |tag: &str| text.lines().find_map(|line| line.strip_prefix(tag)).map(|v| v.parse::<u64>().expect("a number"));
+        let value = |tag: &str| {
+            text.lines().find_map(|line| line.strip_prefix(tag)).map(|v| v.parse::<u64>().expect("a number"))
+        };
         let number = value("#EXT-X-MEDIA-SEQUENCE:").unwrap_or(0);
         let target = value("#EXT-X-TARGETDURATION:").expect("a target duration");
         let mut discontinuity = value("#EXT-X-DISCONTINUITY-SEQUENCE:").unwrap_or(0);
@@ -171,7 +173,10 @@ impl Player {
         let history = self.history.entry(rendition.to_owned()).or_default();
         let text = &playlist.text;
         assert!(playlist.number >= history.first, "{rendition}: the media sequence ran backwards\n{text}");
-        assert!(history.target == 0 || history.target == playlist.target, "{rendition}: the target duration changed\n{text}");
+        assert!(
+            history.target == 0 || history.target == playlist.target,
+            "{rendition}: the target duration changed\n{text}"
+        );
         let end = playlist.number + playlist.segments.len() as u64;
         assert!(end >= history.end, "{rendition}: the live edge ran backwards\n{text}");
         assert!(history.end == 0 || playlist.number <= history.end, "{rendition}: segments were left out\n{text}");

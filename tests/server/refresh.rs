@@ -41,6 +41,15 @@ async fn one_origin_request_per_refresh_however_many_viewers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_aged_multivariant_playlist_is_fetched_again_once_however_many_viewers_come() {
+    let server = server().await;
+    server.viewer().await;
+    server.clock.forward(31_000);
+    join_all((0..VIEWERS).map(|_| server.viewer())).await;
+    assert_eq!(server.origin.hits("live/master.m3u8"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_origin_is_asked_once_per_pause_however_many_viewers() {
     let server = server().await;
     let player = server.viewer().await;

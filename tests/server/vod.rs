@@ -11,7 +11,8 @@ fn title(packaging: Packaging) -> Stream {
     Stream::title(packaging, 60).with_break(20..20).with_break(40..40)
 }
 
-const CHANNEL: &str = "ad_break_duration_seconds: 20\nad_break_interval_seconds: 60\npre_roll: { max_duration_seconds: 10 }";
+const CHANNEL: &str =
+    "ad_break_duration_seconds: 20\nad_break_interval_seconds: 60\npre_roll: { max_duration_seconds: 10 }";
 
 async fn server(stream: Stream) -> Server {
     let server = Server::start(stream).await;
@@ -134,7 +135,10 @@ async fn clear_ads_in_an_encrypted_title_and_the_key_with_its_numbers_behind_the
         match segment.content() {
             None => assert!(segment.keys.is_empty(), "an ad under a key: {segment:?}\n{}", playlist.text),
             Some(n) => {
-                let key = segment.keys.first().unwrap_or_else(|| panic!("content without its key: {segment:?}\n{}", playlist.text));
+                let key = segment
+                    .keys
+                    .first()
+                    .unwrap_or_else(|| panic!("content without its key: {segment:?}\n{}", playlist.text));
                 assert!(key.contains(&format!("IV=0x{n:032x}")), "{key} of segment {n}");
                 assert!(key.contains(&server.origin.url("live/key.bin")), "{key}");
             }

@@ -40,7 +40,11 @@ async fn pages_of_allowed_domains_and_no_others_may_read_answers() {
             ("null", false),
         ] {
             let answer = server.request(Method::GET, path, &[("origin", origin)]).await;
-            assert_eq!(answer.header("access-control-allow-origin"), if allowed { origin } else { "" }, "{path} {origin}");
+            assert_eq!(
+                answer.header("access-control-allow-origin"),
+                if allowed { origin } else { "" },
+                "{path} {origin}"
+            );
             assert!(varies(&answer, "Origin"), "{path} {origin}");
         }
         let answer = server.get(path).await;
