@@ -228,11 +228,15 @@ impl App {
                 }
             }
         });
-        let sessions = self.sessions.clone();
+        let (sessions, creatives) = (self.sessions.clone(), self.creatives.clone());
         let gauges = tokio::spawn(async move {
             let open = metrics::gauge!("cuetone_sessions_open");
+            let (ready, all) = (metrics::gauge!("cuetone_creatives_ready"), metrics::gauge!("cuetone_creatives"));
             loop {
                 open.set(sessions.count() as f64);
+                let progress = creatives.progress();
+                ready.set(progress.0 as f64);
+                all.set(progress.1 as f64);
                 tokio::time::sleep(GAUGES).await;
             }
         });

@@ -43,11 +43,6 @@ impl RunningChannel {
         self.reference.load_full().filter(|reference| reference.track.id == track.id)
     }
 
-    /// What is known now, however old.
-    pub fn latest(&self) -> Option<Arc<Reference>> {
-        self.reference.load_full()
-    }
-
     /// The newest version of the reference rendition; a new one is shown to the detector first.
     pub async fn reference(&self, lineup: &Lineup, mounted: &MountedDetector) -> Result<Arc<Reference>, OriginError> {
         let track = lineup.track(lineup.reference, None).await?;

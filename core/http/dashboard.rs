@@ -2,7 +2,7 @@
 //!
 //! It shows every tenant's decisions, so it is off unless the operator (or `cuetone demo`) switches it on.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -14,7 +14,10 @@ use axum::{
     },
     routing::get,
 };
-use futures_util::stream::{self, Stream};
+use futures_util::{
+    future::join_all,
+    stream::{self, Stream},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{broadcast::error::RecvError, watch};
@@ -22,10 +25,13 @@ use tokio::sync::{broadcast::error::RecvError, watch};
 use super::error::Problem;
 use crate::{
     decision::{Filler, Trace, local_time::rfc3339},
-    domain::Event,
-    registry::Registry,
+    domain::{Event, Slug},
+    registry::{ChannelRuntime, Registry},
     tracking::Journal,
 };
+
+/// How long the list of channels waits for an origin.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 pub struct Dashboard {
     pub registry: Arc<Registry>,
@@ -58,23 +64,27 @@ struct ChannelEntry {
 }
 
 async fn channels(State(dashboard): State<Arc<Dashboard>>) -> Json<Vec<ChannelEntry>> {
-    let snapshot = dashboard.registry.snapshot();
-    let mut entries: Vec<ChannelEntry> = Vec::new();
-    for tenant in snapshot.tenants.values() {
-        for runtime in tenant.channels.values() {
-            let (tenant, channel) = (tenant.manifest.tenant.slug.to_string(), &runtime.channel);
-            let ended = runtime.running.latest().is_some_and(|reference| reference.track.ended);
-            entries.push(ChannelEntry {
-                url: format!("/fast/{tenant}/{}.m3u8", channel.slug),
-                tenant,
-                channel: channel.slug.to_string(),
-                name: channel.name.clone(),
-                kind: if ended { "vod" } else { "live" },
-            });
-        }
+    let snapshot = dashboard.registry.snapshot().clone();
+    let channels = snapshot.channels();
+    let entries = channels.iter().filter_map(|(tenant, channel)| {
+        let (_, runtime) = snapshot.channel(tenant.as_str(), channel.as_str())?;
+        Some(entry(tenant, runtime))
+    });
+    Json(join_all(entries).await)
+}
+
+async fn entry(tenant: &Slug, runtime: &ChannelRuntime) -> ChannelEntry {
+    let channel = &runtime.channel;
+    // Only the origin knows whether it is a title or a channel; a slow one is taken for a channel.
+    let lineup = tokio::time::timeout(PATIENCE, runtime.running.origin.lineup()).await;
+    let ended = lineup.is_ok_and(|lineup| lineup.is_ok_and(|lineup| lineup.ended));
+    ChannelEntry {
+        tenant: tenant.to_string(),
+        channel: channel.slug.to_string(),
+        name: channel.name.clone(),
+        kind: if ended { "vod" } else { "live" },
+        url: format!("/fast/{tenant}/{}.m3u8", channel.slug),
     }
-    entries.sort_by(|a, b| (&a.tenant, &a.channel).cmp(&(&b.tenant, &b.channel)));
-    Json(entries)
 }
 
 #[derive(Clone, Deserialize)]

@@ -135,8 +135,17 @@ async fn a_script_that_fails_again_and_again_is_not_asked_any_more() {
     assert_eq!(server.viewer_of("/fast/evil/live.m3u8").await.poll("v0").await.ads(), ["red-2"]);
 }
 
-/// Latencies of a good tenant's playlists, each a new version of the origin with decisions in it; the slowest percent.
+/// Latencies of a good tenant's playlists, each a new version of the origin with decisions in it, while viewers flood
+/// the other tenant: the slowest percent.
 async fn p99(server: &Server, players: &mut [Player]) -> Duration {
+    let (client, url) = (server.client(), format!("{}/fast/evil/live.m3u8", server.base));
+    let flood = tokio::spawn(async move {
+        loop {
+            let open = (0..8).map(|_| async { Player::open(client.clone(), &url).await.poll("v0").await });
+            join_all(open).await;
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
     let mut took = Vec::new();
     for _ in 0..40 {
         server.clock.forward(2_000);
@@ -146,41 +155,42 @@ async fn p99(server: &Server, players: &mut [Player]) -> Duration {
             took.push(begun.elapsed());
         }
     }
+    flood.abort();
     took.sort();
     took[took.len() * 99 / 100]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hostile_tenant_does_not_slow_down_another_one() {
+async fn a_tenant_s_hostile_scripts_do_not_slow_down_another_tenant() {
     let mut stream = Stream::live(Packaging::Ts);
-    stream.breaks = (0..60).map(|n| 98 + n * 8..102 + n * 8).collect();
+    stream.breaks = (0..100).map(|n| 98 + n * 8..102 + n * 8).collect();
     let server = Server::start_alone(stream).await;
     server.apply(&Yaml::ads(&["red-2", "green-2"]).build(&server.origin)).await;
-    let script = "fn target(ad, request, config) { if ad.labels.colour != () { loop {} } true }";
-    let fill = format!("fn fill(avail, ads, config) {{ if avail.start > {LATER} {{ loop {{}} }} [] }}");
     let mount = "extensions: { targeting: [ { use: x.rhai, on_error: open } ] }\n";
-    let scripts = [("x.rhai", script), ("f.rhai", fill.as_str())];
-    server.try_apply(&yaml(&server, "fill_strategy: f.rhai", mount), &scripts).await.unwrap();
+    let good = ("fn target(ad, request, config) { true }", "fn fill(avail, ads, config) { [] }".to_owned());
+    let hostile = (
+        "fn target(ad, request, config) { if ad.labels.colour != () { loop {} } true }",
+        format!("fn fill(avail, ads, config) {{ if avail.start > {LATER} {{ loop {{}} }} [] }}"),
+    );
+    // Answers well now and then, so that it is asked again and again.
+    let sly = (
+        "fn target(ad, request, config) { if ad.labels.colour != () && request.seed % 5 != 0 { loop {} } true }",
+        "fn fill(avail, ads, config) { [] }".to_owned(),
+    );
     let mut players = join_all((0..4).map(|_| server.viewer())).await;
     let mut attempts = Vec::new();
     // Measured up to three times: the machine may be busy with something else.
     for _ in 0..3 {
-        let alone = p99(&server, &mut players).await;
-        let (client, url) = (server.client(), format!("{}/fast/evil/live.m3u8", server.base));
-        let attack = tokio::spawn(async move {
-            loop {
-                let open = (0..8).map(|_| async { Player::open(client.clone(), &url).await.poll("v0").await });
-                join_all(open).await;
-            }
-        });
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let attacked = p99(&server, &mut players).await;
-        attack.abort();
-        attempts.push((alone, attacked));
-        eprintln!("MEASURE {attempts:?} decisions {}", server.decisions("evil").len());
-        if attacked < alone * 4 + Duration::from_millis(25) {
+        let mut took = Vec::new();
+        for (target, fill) in [&good, &hostile, &sly] {
+            let scripts = [("x.rhai", *target), ("f.rhai", fill.as_str())];
+            server.try_apply(&yaml(&server, "fill_strategy: f.rhai", mount), &scripts).await.unwrap();
+            took.push(p99(&server, &mut players).await);
+        }
+        attempts.push(took.clone());
+        if took[1].max(took[2]) < took[0] * 4 + Duration::from_millis(20) {
             return;
         }
     }
-    panic!("p99 alone and under attack: {attempts:?}");
+    panic!("p99 beside good, hostile and sly scripts: {attempts:?}");
 }
