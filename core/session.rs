@@ -233,22 +233,26 @@ impl Sessions {
 
     /// A rendition's playlist as this viewer is to see it now.
     pub async fn playlist(&self, session: &Arc<Session>, rendition: usize) -> Result<Arc<Body>, SessionError> {
-        let now = self.clock.now();
+        match session.unchanged(rendition, self.clock.now()) {
+            Some(body) => Ok(body),
+            // In a box: most refreshes end above and would otherwise move room for all of this about.
+            None => Box::pin(self.stitch(session, rendition)).await,
+        }
+    }
+
+    async fn stitch(&self, session: &Arc<Session>, rendition: usize) -> Result<Arc<Body>, SessionError> {
         let lineup = &session.lineup;
         let spec = lineup.specs.get(rendition).ok_or(SessionError::NoRendition)?;
-        let reference = match session.known_reference(now) {
+        let reference = match session.known_reference(self.clock.now()) {
             Some(reference) => reference,
             None => self.reference(session).await?,
         };
         let track = if rendition == lineup.reference {
             reference.track.clone()
         } else {
-            match lineup.fresh(rendition, now) {
-                Some(track) => track,
-                None => lineup.track(rendition, Some(&reference.track)).await?,
-            }
+            lineup.track(rendition, Some(&reference.track)).await?
         };
-        if let Some(body) = session.unchanged(rendition, &track, &reference) {
+        if let Some(body) = session.made_of(rendition, &track, &reference) {
             return Ok(body);
         }
         self.follow(session, &reference).await;
@@ -257,7 +261,8 @@ impl Sessions {
         let numbering = state.numbering(rendition, &track);
         let forgotten = state.timeline.forgotten();
         let target = session.target_duration;
-        let key = BodyKey::new(&track, &reference.track, rendition, target, &numbering, forgotten, &splices);
+        let direct = session.channel.channel.beaconing != Beaconing::Segment;
+        let key = BodyKey::new(&track, &reference.track, rendition, target, direct, &numbering, forgotten, &splices);
         let body = match self.bodies.get(&key) {
             Some(body) => body,
             None => {
@@ -272,7 +277,6 @@ impl Sessions {
                     target_duration: target,
                     version: session.version,
                 };
-                let direct = session.channel.channel.beaconing != Beaconing::Segment;
                 let links = Links::new(&session.tenant.url_key, session.channel(), direct);
                 let (text, next) = render.render(&numbering, &links)?;
                 let body = Arc::new(Body::new(text, next));
@@ -348,8 +352,17 @@ impl Session {
         self.channel.running.fresh(&track)
     }
 
+    /// The playlist made last, if it is still right.
+    fn unchanged(&self, rendition: usize, now: Moment) -> Option<Arc<Body>> {
+        let reference = self.known_reference(now)?;
+        if rendition == self.lineup.reference {
+            return self.made_of(rendition, &reference.track, &reference);
+        }
+        self.made_of(rendition, &*self.lineup.fresh(rendition, now)?, &reference)
+    }
+
     /// The playlist made last, if it was made of these versions and somebody still keeps it.
-    fn unchanged(&self, rendition: usize, track: &Track, reference: &Reference) -> Option<Arc<Body>> {
+    fn made_of(&self, rendition: usize, track: &Track, reference: &Reference) -> Option<Arc<Body>> {
         let state = self.state.lock();
         let known = state.renditions.iter().find(|known| usize::from(known.index) == rendition)?;
         if known.track == track.id && known.reference == reference.track.id { known.body.upgrade() } else { None }
@@ -385,7 +398,11 @@ impl State {
             // An answer to an older request must not turn the numbering back.
             Some(known) if known.reference > reference.id || known.track > track.id => {}
             Some(known) => *known = fresh,
-            None => self.renditions.push(fresh),
+            None => {
+                // Sessions are many and their lists short: no room is kept for more.
+                self.renditions.reserve_exact(1);
+                self.renditions.push(fresh);
+            }
         }
     }
 }

@@ -339,7 +339,7 @@ fn every_library_has_one_owner() {
         for (library, owners) in OWNERS {
             let owns =
                 |owner: &&str| place == *owner || place.strip_prefix(*owner).is_some_and(|rest| rest.starts_with('/'));
-            if roots.contains(library) && !owners.iter().any(|owner| owns(owner)) {
+            if roots.contains(library) && !owners.iter().any(owns) {
                 let whose = if owners.is_empty() {
                     "nobody but tests uses it".to_owned()
                 } else {

@@ -30,6 +30,9 @@ const VARY: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 /// What a refused method is told (RFC 9110 section 15.5.6).
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
+/// Headers of a playlist with those for other origins and the request's id.
+const PLAYLIST_HEADERS: usize = 7;
+
 /// An empty subtitle file: what plays in the subtitle rendition during an ad.
 const NO_SUBTITLES: &str = "WEBVTT\n\n";
 
@@ -53,16 +56,17 @@ impl Default for Counters {
 pub async fn fast(State(player): State<Arc<Player>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let id = player.request_ids.of(&parts.headers);
-    let mut response = request_id::scope(id.clone(), answer(&player, &parts)).await;
+    let explain = |problem: Problem| request_id::with(&id, || problem.into_response());
+    let mut response = answer(&player, &parts, &explain).await;
     response.headers_mut().insert(request_id::HEADER, id);
     response
 }
 
-async fn answer(player: &Player, parts: &Parts) -> Response {
+async fn answer(player: &Player, parts: &Parts, explain: &(dyn Fn(Problem) -> Response + Sync)) -> Response {
     let path = parts.uri.path().strip_prefix("/fast/").unwrap_or_default();
-    let Some((tenant, rest)) = path.split_once('/') else { return Problem::not_found("such channel").into_response() };
+    let Some((tenant, rest)) = path.split_once('/') else { return explain(Problem::not_found("such channel")) };
     let Some(tenant) = player.registry.snapshot().tenants.get(tenant).cloned() else {
-        return Problem::not_found("such channel").into_response();
+        return explain(Problem::not_found("such channel"));
     };
     let allowed = &tenant.manifest.tenant.allowed_domains;
     if parts.method == Method::OPTIONS {
@@ -70,8 +74,11 @@ async fn answer(player: &Player, parts: &Parts) -> Response {
     }
     let mut response = match respond(player, &tenant, rest, parts).await {
         Ok(response) => response,
-        Err(problem) => problem.into_response(),
+        Err(problem) => explain(problem),
     };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, METHODS);
+    }
     cors::add_headers(allowed, parts.headers.get(header::ORIGIN), response.headers_mut());
     response
 }
@@ -79,9 +86,7 @@ async fn answer(player: &Player, parts: &Parts) -> Response {
 async fn respond(player: &Player, tenant: &TenantRuntime, rest: &str, parts: &Parts) -> Result<Response, Problem> {
     if parts.method != Method::GET && parts.method != Method::HEAD {
         let detail = "only GET and HEAD work here";
-        let mut refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response();
-        refused.headers_mut().insert(header::ALLOW, METHODS);
-        return Ok(refused);
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail));
     }
     if tenant.manifest.tenant.status != Status::Active {
         return Err(Problem::not_found("such channel"));
@@ -90,12 +95,13 @@ async fn respond(player: &Player, tenant: &TenantRuntime, rest: &str, parts: &Pa
     let mut segments = rest.splitn(3, '/');
     let (channel, session, file) = (segments.next().unwrap_or_default(), segments.next(), segments.next());
     match (session, file) {
-        (None, _) => open(player, tenant, channel, parts).await,
+        // In boxes: playlists are asked for far more often, and would otherwise move room for these about.
+        (None, _) => Box::pin(open(player, tenant, channel, parts)).await,
         (Some(session), Some(file)) => match file.strip_suffix(".m3u8") {
             Some(rendition) => playlist(player, tenant, channel, session, rendition, parts).await,
             None if file == "empty.vtt" => Ok(([(header::CONTENT_TYPE, WEB_VTT)], NO_SUBTITLES).into_response()),
             None => match file.strip_prefix("ad/") {
-                Some(address) => ad_segment::answer(player, tenant, channel, session, address, parts).await,
+                Some(address) => Box::pin(ad_segment::answer(player, tenant, channel, session, address, parts)).await,
                 None => Err(Problem::not_found("such file")),
             },
         },
@@ -150,6 +156,7 @@ async fn playlist(
     } else {
         Response::new(HttpBody::from(body.text.clone()))
     };
+    response.headers_mut().reserve(PLAYLIST_HEADERS);
     response.headers_mut().insert(header::VARY, VARY);
     Ok(playlist_headers(response))
 }

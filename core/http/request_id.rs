@@ -12,12 +12,16 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use smallvec::SmallVec;
 use tracing::Instrument;
 
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest id taken from outside; a UUID has 36 characters.
 const MAX_LENGTH: usize = 64;
+
+/// Bytes of an id made here: prefix, dash, 64 bits in hexadecimal.
+const MAX_MADE: usize = 25;
 
 tokio::task_local! {
     static CURRENT: HeaderValue;
@@ -30,14 +34,15 @@ pub fn current() -> Option<String> {
 
 /// Makes ids: a prefix per process and a counter. Unique enough to find a request, and costs one atomic addition.
 pub struct RequestIds {
-    prefix: u32,
+    /// Eight hexadecimal digits and a dash.
+    prefix: Box<[u8]>,
     next: AtomicU64,
 }
 
 impl RequestIds {
     /// `seed`: random per process, so that ids of two nodes or two runs differ.
     pub fn new(seed: u32) -> Arc<Self> {
-        Arc::new(Self { prefix: seed, next: AtomicU64::new(0) })
+        Arc::new(Self { prefix: format!("{seed:08x}-").into_bytes().into(), next: AtomicU64::new(0) })
     }
 
     /// The id that a request brought, if it is sane, or a new one.
@@ -48,14 +53,23 @@ impl RequestIds {
 
     fn make(&self) -> HeaderValue {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+        let digit = |place| char::from_digit(u32::try_from(number >> (4 * place) & 0xf).unwrap_or(0), 16);
+        let digits = (0..digits).rev().filter_map(digit).filter_map(|digit| u8::try_from(digit).ok());
+        let text: SmallVec<[u8; MAX_MADE]> = self.prefix.iter().copied().chain(digits).collect();
         // Hexadecimal digits and a dash: always a valid header.
-        HeaderValue::from_str(&format!("{:08x}-{number:x}", self.prefix)).unwrap_or(HeaderValue::from_static("-"))
+        HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
     }
 }
 
 /// Runs `work` so that [`current`] answers `id`.
 pub async fn scope<T>(id: HeaderValue, work: impl Future<Output = T>) -> T {
     CURRENT.scope(id, work).await
+}
+
+/// The same for work that waits for nothing.
+pub fn with<T>(id: &HeaderValue, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(id.clone(), work)
 }
 
 /// Letters, digits, `-`, `_` and `.` only: what is safe in logs, headers and JSON alike.

@@ -52,6 +52,8 @@ pub struct BodyKey {
     reference: u64,
     rendition: usize,
     target_duration: u32,
+    /// How ad addresses are written: see [`Links`].
+    direct: bool,
     numbering: Numbering,
     /// Where the numbering has missed a break that the timeline has forgotten.
     forgotten: Option<Moment>,
@@ -59,11 +61,13 @@ pub struct BodyKey {
 }
 
 impl BodyKey {
+    #[expect(clippy::too_many_arguments, reason = "a key names all that it depends on")]
     pub fn new(
         track: &Track,
         reference: &Track,
         rendition: usize,
         target_duration: u32,
+        direct: bool,
         numbering: &Numbering,
         forgotten: Moment,
         splices: &[Splice],
@@ -74,6 +78,7 @@ impl BodyKey {
             reference: reference.id,
             rendition,
             target_duration,
+            direct,
             numbering: numbering.clone(),
             forgotten: (!numbering.is_current(forgotten)).then_some(forgotten),
             splices,

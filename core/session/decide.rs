@@ -175,7 +175,10 @@ impl Sessions {
             for picked in &decision.pod {
                 match state.seen.iter_mut().find(|(ad, _)| *ad == picked.ad) {
                     Some((_, count)) => *count += 1,
-                    None => state.seen.push((picked.ad.clone(), 1)),
+                    None => {
+                        state.seen.reserve_exact(1);
+                        state.seen.push((picked.ad.clone(), 1));
+                    }
                 }
             }
         }

@@ -130,6 +130,8 @@ impl Timeline {
         let splice = Splice { id: self.next_id, avail, pod, owed: Span::ZERO, outcome: None };
         self.next_id += 1;
         let at = self.splices.partition_point(|other| other.avail.start <= splice.avail.start);
+        // Timelines are as many as viewers, and short: no room is kept for more.
+        self.splices.reserve_exact(1);
         self.splices.insert(at, splice);
     }
 

@@ -148,3 +148,36 @@ async fn no_request_fails_or_stalls_while_the_bundle_is_swapped_twenty_times() {
     assert!(asked >= 500, "{asked} requests");
     assert_eq!(server.version("acme"), Some(21));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_changes_how_ads_are_counted_holds_for_new_viewers_at_once() {
+    let server = server(&["red-5"]).await;
+    let mut early = server.viewer().await;
+    assert!(early.poll("v0").await.text.contains("\nad/"));
+    server.apply(&Yaml { channel: "beaconing: client", ..Yaml::default() }.build(&server.origin)).await;
+    let mut late = server.viewer().await;
+    for _ in 0..4 {
+        for rendition in ["v0", "v1"] {
+            let (before, after) = (early.poll(rendition).await, late.poll(rendition).await);
+            assert!(before.text.contains("\nad/"), "{}", before.text);
+            assert!(!after.text.contains("\nad/"), "{}", after.text);
+        }
+        server.clock.forward(2_000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_changes_the_detector_in_the_middle_of_a_break_leaves_that_break_alone() {
+    let server = server(&["red-5"]).await;
+    let mut player = server.viewer().await;
+    player.poll("v0").await;
+    let channel = "ad_break_strategy: static\nad_break_interval_seconds: 60\nad_break_duration_seconds: 10";
+    server.apply(&Yaml { channel, ..Yaml::ads(&["blue-5"]) }.build(&server.origin)).await;
+    for _ in 0..6 {
+        server.clock.forward(2_000);
+        player.poll("v0").await;
+        player.poll("v1").await;
+    }
+    let shown: Vec<&str> = player.seen("v0").iter().filter_map(|segment| segment.ad()).collect();
+    assert_eq!(shown, ["red-5"; 5]);
+}

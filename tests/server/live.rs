@@ -120,11 +120,11 @@ async fn an_origin_that_counts_anew_without_dates_goes_on_as_well() {
 /// renditions said of each moment.
 async fn play_irregularly(
     stream: Stream,
-    ads: &[&'static str],
+    yaml: Yaml,
     renditions: &[&str],
     steps: &[i64],
 ) -> (Server, Player) {
-    let server = server(stream, Yaml::ads(ads)).await;
+    let server = server(stream, yaml).await;
     let mut player = server.viewer().await;
     for (step, millis) in (0..120).zip(steps.iter().cycle()) {
         player.poll(renditions[step % renditions.len()]).await;
@@ -147,7 +147,7 @@ async fn renditions_asked_for_at_different_moments_agree_on_what_plays_when() {
     for steps in [[700, 300, 900, 100], [2_000, 2_000, 2_000, 2_000], [1_300, 650, 40, 10], [400, 2_300, 500, 700]] {
         let stream = Stream::live(Packaging::Fmp4).with_break(104..109).with_break(116..120).with_break(130..137);
         let (_server, player) =
-            play_irregularly(stream, &["red-5", "green-2"], &["v2", "a0", "s1", "v3"], &steps).await;
+            play_irregularly(stream, Yaml::ads(&["red-5", "green-2"]), &["v2", "a0", "s1", "v3"], &steps).await;
         let shown = |name| player.seen(name).iter().filter(|segment| segment.ad().is_some()).count();
         assert!(shown("v2") > 5, "breaks were played");
     }
@@ -158,7 +158,7 @@ async fn sound_that_is_published_later_than_the_picture_agrees_with_it() {
     for rendition in ["audio", "v240", "v360", "subs"] {
         let mut stream = Stream::live(Packaging::Fmp4).with_break(104..109).with_break(116..120).with_break(130..137);
         stream.behind.insert(rendition.to_owned(), 1);
-        play_irregularly(stream, &["red-5", "green-2"], &["v2", "a0", "s1"], &[700, 900, 300]).await;
+        play_irregularly(stream, Yaml::ads(&["red-5", "green-2"]), &["v2", "a0", "s1"], &[700, 900, 300]).await;
     }
 }
 
@@ -220,4 +220,37 @@ async fn clear_ads_in_an_encrypted_channel_and_the_key_with_its_numbers_behind_t
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renditions_agree_on_a_pre_roll_whichever_is_asked_for_first() {
+    for renditions in [["v2", "a0", "s1"], ["a0", "v3", "v2"], ["s1", "a0", "v2"]] {
+        let channel = "pre_roll: { max_duration_seconds: 10 }\nslate: slate-1";
+        let stream = Stream::live(Packaging::Fmp4).with_break(110..115).with_break(122..130);
+        let yaml = Yaml { channel, ..Yaml::ads(&["red-5", "slate-1"]) };
+        let (_server, player) = play_irregularly(stream, yaml, &renditions, &[700, 900, 300]).await;
+        for name in ["v2", "a0"] {
+            let ads = player.seen(name).iter().filter(|segment| segment.ad().is_some()).count();
+            assert_eq!(ads, 15, "{name} of {renditions:?}: a pre-roll and two breaks");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn timed_breaks_are_at_the_same_moments_for_everybody() {
+    let channel = "ad_break_strategy: static\nad_break_interval_seconds: 30\nad_break_duration_seconds: 10";
+    let yaml = Yaml { channel, ..Yaml::default() };
+    let (server, player) = play_irregularly(Stream::live(Packaging::Ts), yaml, &["v0", "v1"], &[700, 1_900, 300]).await;
+    let mut late = server.viewer().await;
+    let opened = |player: &Player| {
+        let seen = player.seen("v0");
+        let pairs = seen.windows(2).filter(|pair| pair[0].ad().is_none() && pair[1].ad().is_some());
+        pairs.map(|pair| pair[1].at.unwrap().as_secs()).collect::<Vec<_>>()
+    };
+    for _ in 0..20 {
+        late.poll("v0").await;
+        server.clock.forward(2_000);
+    }
+    let all = [opened(&player), opened(&late)].concat();
+    assert!(all.len() > 3 && all.iter().all(|at| at % 30 < SEGMENT), "{all:?}");
 }

@@ -178,3 +178,17 @@ async fn timed_breaks_of_a_title_without_markers_are_inserted_at_the_interval() 
     let playlist = server.viewer().await.poll("v0").await;
     assert_eq!(runs(&playlist), [("content", 20), ("ad", 5), ("content", 20), ("ad", 5), ("content", 20)]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_break_with_a_length_replaces_that_much_of_a_title() {
+    for packaging in [Packaging::Ts, Packaging::Fmp4] {
+        let server = Server::start(Stream::title(packaging, 60).with_break(20..25).with_break(40..45)).await;
+        server.apply(&Yaml::default().build(&server.origin)).await;
+        let mut player = server.viewer().await;
+        let name = player.name("v");
+        let playlist = player.poll(&name).await;
+        let expected = [("content", 20), ("ad", 5), ("content", 15), ("ad", 5), ("content", 15)];
+        assert_eq!(runs(&playlist), expected, "{}", playlist.text);
+        assert!(playlist.segments.iter().all(|segment| segment.content().is_none_or(|n| !(20..25).contains(&n))));
+    }
+}
