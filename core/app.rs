@@ -93,8 +93,7 @@ impl App {
             ..OutboundConfig::default()
         })?;
         let stale = Span::from(config.origin.stale());
-        let origins =
-            Arc::new(OriginContext::new(outbound.clone(), clock.clone(), config.outbound.timeout(), stale));
+        let origins = Arc::new(OriginContext::new(outbound.clone(), clock.clone(), config.outbound.timeout(), stale));
         let creatives = Creatives::new(origins.clone());
         let journal = Journal::start(store.clone());
         let sinks = Arc::new(SinkRunner::new(
@@ -139,6 +138,7 @@ impl App {
             client: client_config(config)?,
             limits: TenantLimits::default(),
             request_ids: RequestIds::new(rand::random::<u32>()),
+            public_url: config.public_url.clone(),
             counters: Counters::default(),
         });
         let handle = match metrics {
@@ -149,9 +149,9 @@ impl App {
             }
         };
         let ops = Ops::new(checks(&store, &stopping), handle);
-        let dashboard = config.dashboard.then(|| {
-            Arc::new(Dashboard { registry: registry.clone(), journal: journal.clone(), closed })
-        });
+        let dashboard = config
+            .dashboard
+            .then(|| Arc::new(Dashboard { registry: registry.clone(), journal: journal.clone(), closed }));
         for name in &config.ignored_env {
             tracing::warn!(variable = name, "an environment variable names no setting");
         }
@@ -262,7 +262,8 @@ fn checks(store: &Store, stopping: &Arc<AtomicBool>) -> Vec<Check> {
 }
 
 fn client_config(config: &Config) -> anyhow::Result<ClientConfig> {
-    let proxies = config.trusted.proxies.iter().map(|text| text.parse().map_err(|error| anyhow!("trusted.proxies: {error}")));
+    let proxies =
+        config.trusted.proxies.iter().map(|text| text.parse().map_err(|error| anyhow!("trusted.proxies: {error}")));
     let geo_header = config.trusted.geo_header.as_deref().map(|name| HeaderName::try_from(name.to_ascii_lowercase()));
     Ok(ClientConfig {
         trusted_proxies: proxies.collect::<Result<_, _>>()?,

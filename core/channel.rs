@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use crate::{
     domain::{Avail, AvailId, AvailKind, Channel, Position, PreRoll},
     extension::{BreakDetector, DetectInput, Loaded},
     origin::{Lineup, Origin, OriginError},
     stitch::{avails::merge, track::Track},
 };
+use arc_swap::ArcSwapOption;
 
 /// A detector and what it is asked with.
 #[derive(Clone)]
@@ -94,7 +94,6 @@ impl RunningChannel {
         avails
     }
 }
-
 
 fn vod_pre_roll(pre_roll: &PreRoll, track: &Track) -> Avail {
     Avail {

@@ -35,9 +35,7 @@ enum Command {
     #[command(subcommand)]
     Rules(rules::RulesCommand),
     /// Print a completion script for your shell.
-    Completions {
-        shell: clap_complete::Shell,
-    },
+    Completions { shell: clap_complete::Shell },
 }
 
 /// Where the server's settings come from.

@@ -137,9 +137,6 @@ pub struct OriginConfig {
     /// How long the last good playlist is served while the origin fails.
     #[serde(deserialize_with = "within::<0, 3_600, _>")]
     pub stale_seconds: u64,
-    /// Playlists kept at a time.
-    #[serde(deserialize_with = "within::<10, 10_000_000, _>")]
-    pub max_playlists: u64,
 }
 
 impl Default for Config {
@@ -183,7 +180,7 @@ impl Default for SessionConfig {
 
 impl Default for OriginConfig {
     fn default() -> Self {
-        Self { stale_seconds: 30, max_playlists: 10_000 }
+        Self { stale_seconds: 30 }
     }
 }
 

@@ -93,6 +93,11 @@ impl Creatives {
         self.playable.get(id)
     }
 
+    /// Whether some creative has not been looked at yet, as just after a start.
+    pub fn is_loading(&self) -> bool {
+        self.by_url.lock().values().any(|entry| matches!(entry.readiness, Readiness::Loading))
+    }
+
     /// How many are ready, and how many there are.
     pub fn progress(&self) -> (usize, usize) {
         let known = self.by_url.lock();
@@ -139,7 +144,12 @@ impl Creatives {
                 let pause = FIRST_RETRY * (1 << entry.failures.min(10));
                 entry.due = now + pause.min(LONGEST_RETRY);
                 if entry.failures == 0 {
-                    tracing::warn!(creative.host = url.host_str(), creative.path = url.path(), reason, "an ad's creative cannot be used");
+                    tracing::warn!(
+                        creative.host = url.host_str(),
+                        creative.path = url.path(),
+                        reason,
+                        "an ad's creative cannot be used"
+                    );
                 }
                 entry.failures += 1;
                 metrics::counter!("cuetone_creative_failures_total").increment(1);
@@ -181,6 +191,10 @@ impl Creatives {
     async fn get(&self, url: &Url) -> Result<(Bytes, Url), String> {
         let options = GetOptions { deadline: Some(self.context.deadline), ..GetOptions::default() };
         let fetched = self.context.outbound.get(url, options).await.map_err(|error| error.to_string())?;
-        if fetched.is_success() { Ok((fetched.body, fetched.final_url)) } else { Err(format!("HTTP {}", fetched.status)) }
+        if fetched.is_success() {
+            Ok((fetched.body, fetched.final_url))
+        } else {
+            Err(format!("HTTP {}", fetched.status))
+        }
     }
 }

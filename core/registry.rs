@@ -25,7 +25,7 @@ use crate::{
     bundle::{self, BundleErrors},
     creatives::Creatives,
     domain::{Clock, Slug},
-    extension::{Extensions, ExtensionError},
+    extension::{ExtensionError, Extensions},
     origin::OriginContext,
     secret::MasterKey,
     store::{Applied, Bundle, Store, StoreError, TenantScope},
@@ -124,7 +124,8 @@ impl Registry {
     async fn swap(&self, compiled: Compiled, version: i64) -> Result<(), RegistryError> {
         let before = self.snapshot.load_full();
         let slug = compiled.manifest.tenant.slug.clone();
-        let runtime = TenantRuntime::new(compiled, version, before.tenants.get(&slug).map(|known| &**known), &self.parts);
+        let runtime =
+            TenantRuntime::new(compiled, version, before.tenants.get(&slug).map(|known| &**known), &self.parts);
         let mut tenants: HashMap<Slug, Arc<TenantRuntime>> = before.tenants.clone();
         tenants.insert(slug.clone(), Arc::new(runtime));
         let next = Snapshot { tenants };

@@ -17,11 +17,11 @@ use std::{
 use moka::sync::Cache;
 use parking_lot::Mutex;
 
+use self::body::{BodyKey, rendition_name};
 pub use self::{
     body::{Body, Links},
     token::SessionToken,
 };
-use self::body::{BodyKey, rendition_name};
 use crate::{
     channel::{Reference, live_pre_roll},
     creatives::{Creatives, Readiness},
@@ -178,10 +178,11 @@ impl Sessions {
         self.open.get(token)
     }
 
-    /// Opens a session; answers its multivariant playlist, with addresses relative to `/fast/{tenant}/{channel}.m3u8`.
-    pub async fn open(&self, tenant: &str, channel: &str, viewer: Viewer) -> Result<String, SessionError> {
+    /// Opens a session; answers its multivariant playlist. Addresses follow `base`; an empty one makes them relative to
+    /// `/fast/{tenant}/{channel}.m3u8`.
+    pub async fn open(&self, tenant: &str, channel: &str, viewer: Viewer, base: &str) -> Result<String, SessionError> {
         let (session, lineup) = self.start(tenant, channel, viewer).await?;
-        let prefix = format!("{}/{}", session.channel(), session.token);
+        let prefix = format!("{base}{}/{}", session.channel(), session.token);
         Ok(lineup.multivariant.render(|index, out| {
             let kind = lineup.multivariant.renditions.get(index).map_or(RenditionKind::Variant, |r| r.kind);
             out.push_str(&format!("{prefix}/{}.m3u8", rendition_name(kind, index)));
@@ -326,7 +327,9 @@ impl Sessions {
                 return;
             }
             let mut avails = reference.avails.clone();
-            if let Some(pre_roll) = channel.channel.pre_roll.as_ref().filter(|_| state.timeline.is_new() && !track.ended) {
+            if let Some(pre_roll) =
+                channel.channel.pre_roll.as_ref().filter(|_| state.timeline.is_new() && !track.ended)
+            {
                 let own = live_pre_roll(pre_roll, track, &avails, session.target_duration);
                 avails.extend(own.map(Arc::new));
             }

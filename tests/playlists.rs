@@ -15,8 +15,12 @@ use viewer::{Ads, Watch};
 fn origins() -> impl Strategy<Value = Origin> {
     let segment = prop_oneof![Just(2_000_000), Just(4_000_000), Just(6_000_000), Just(6_006_000), Just(3_840_000)];
     let dates = prop_oneof![Just(DateTags::Every), Just(DateTags::First), Just(DateTags::Never)];
-    let keys =
-        prop_oneof![Just(Encryption::None), Just(Encryption::ImplicitIv), Just(Encryption::Rotating), Just(Encryption::TwoFormats)];
+    let keys = prop_oneof![
+        Just(Encryption::None),
+        Just(Encryption::ImplicitIv),
+        Just(Encryption::Rotating),
+        Just(Encryption::TwoFormats)
+    ];
     let packaging = prop_oneof![Just(Packaging::MuxedTs), Just(Packaging::SeparateFmp4)];
     let breaks = prop::collection::vec((3usize..14, 3usize..12, any::<bool>()), 1..5);
     let discontinuities = prop::collection::vec(0usize..120, 0..6);
@@ -37,7 +41,10 @@ fn origins() -> impl Strategy<Value = Origin> {
 }
 
 fn ads() -> impl Strategy<Value = Ads> {
-    let lengths = prop::collection::vec(prop_oneof![Just(5_000_000i64), Just(10_000_000), Just(7_500_000), Just(15_000_000)], 1..5);
+    let lengths = prop::collection::vec(
+        prop_oneof![Just(5_000_000i64), Just(10_000_000), Just(7_500_000), Just(15_000_000)],
+        1..5,
+    );
     let segment = prop_oneof![Just(2_000_000i64), Just(2_500_000), Just(5_000_000), Just(1_000_000)];
     (lengths, segment, any::<bool>()).prop_map(|(lengths, segment, slate)| Ads { lengths, segment, slate })
 }

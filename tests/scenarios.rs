@@ -73,7 +73,8 @@ impl AdAddress for Addresses {
 #[test]
 fn every_scenario_gives_the_expected_playlists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let mut folders: Vec<PathBuf> = fs::read_dir(root).expect("scenarios").map(|entry| entry.expect("entry").path()).collect();
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(root).expect("scenarios").map(|entry| entry.expect("entry").path()).collect();
     folders.retain(|path| path.is_dir());
     folders.sort();
     assert!(folders.len() >= 10, "the scenarios are there");
@@ -83,7 +84,8 @@ fn every_scenario_gives_the_expected_playlists() {
 
 fn run(folder: &Path) -> Vec<String> {
     let text = fs::read_to_string(folder.join("scenario.yaml")).expect("scenario.yaml");
-    let scenario: Scenario = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let scenario: Scenario =
+        serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let extensions = Extensions::new(monotonic()).expect("shipped rules compile");
     let detector = extensions
         .load_detector(&ExtensionRef::Shipped(scenario.detector.clone()), &BTreeMap::new(), "test")
@@ -196,7 +198,8 @@ fn slug(text: &str) -> Slug {
 fn ad(lengths: &[f64], container: Container) -> Arc<Creative> {
     let base = Url::parse("https://ads.example.com/ad/index.m3u8").expect("valid");
     let map = if container == Container::Fmp4 { "#EXT-X-MAP:URI=\"ad.mp4\"\n" } else { "" };
-    let segments: String = lengths.iter().enumerate().map(|(n, length)| format!("#EXTINF:{length},\n{n}.ts\n")).collect();
+    let segments: String =
+        lengths.iter().enumerate().map(|(n, length)| format!("#EXTINF:{length},\n{n}.ts\n")).collect();
     let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:30\n{map}{segments}#EXT-X-ENDLIST\n");
     let media = MediaPlaylist::parse(text.as_bytes()).expect("valid");
     let multivariant = Multivariant::wrapper(&base);

@@ -58,7 +58,7 @@ impl World {
 
     /// The paths of a new session's renditions: the variants first, the audio last.
     pub async fn open(&self, channel: &str) -> Vec<String> {
-        let text = self.app.sessions.open(TENANT, channel, tenant::viewer()).await.expect("a session");
+        let text = self.app.sessions.open(TENANT, channel, tenant::viewer(), "").await.expect("a session");
         let mut paths = renditions(&text);
         paths.iter_mut().for_each(|path| path.insert_str(0, &format!("/fast/{TENANT}/")));
         paths

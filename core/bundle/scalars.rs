@@ -166,7 +166,7 @@ pub(super) fn config(node: &Node<'_>) -> Option<serde_json::Value> {
 /// What a list of hosts may hold beside plain hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wildcard {
-    /// `*`: all.
+    /// `*.example.com` as well, and `*`: all.
     All,
     /// `*.example.com`: every name below.
     Below,
@@ -177,14 +177,14 @@ fn host(node: &Node<'_>, wildcard: Wildcard) -> Option<String> {
     let text = text(node)?;
     let expected = match wildcard {
         Wildcard::All if text == "*" => return Some(text),
-        Wildcard::All => "a host such as example.com, or `*` for all",
+        Wildcard::All => "a host such as example.com or *.example.com, or `*` for all",
         Wildcard::Below => "a host such as hooks.example.com or *.example.com",
     };
     let (name, port) = match text.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') => (name, Some(port)),
         _ => (text.as_str(), None),
     };
-    let name = name.strip_prefix("*.").filter(|_| wildcard == Wildcard::Below).unwrap_or(name);
+    let name = name.strip_prefix("*.").unwrap_or(name);
     let good_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
     let good_label = |label: &str| {
         !label.is_empty()

@@ -40,10 +40,15 @@ impl Check {
         let extensions = Extensions::new(monotonic())?;
         let mut good = true;
         for folder in &self.folders {
-            good &= compile(folder, &extensions, self.format).map(|(_, compiled)| {
-                let summary = describe(&compiled);
-                self.format.print(&format!("{}: valid: {summary}", folder.display()), || json!({"valid": true, "folder": folder}));
-            }).is_ok();
+            good &= compile(folder, &extensions, self.format)
+                .map(|(_, compiled)| {
+                    let summary = describe(&compiled);
+                    self.format.print(
+                        &format!("{}: valid: {summary}", folder.display()),
+                        || json!({"valid": true, "folder": folder}),
+                    );
+                })
+                .is_ok();
         }
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

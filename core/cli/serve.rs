@@ -57,7 +57,11 @@ impl Demo {
         runtime()?.block_on(async {
             let listener = listen(self.listen).await?;
             let address = listener.local_addr()?;
-            let reached = if address.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], address.port())) } else { address };
+            let reached = if address.ip().is_unspecified() {
+                SocketAddr::from(([127, 0, 0, 1], address.port()))
+            } else {
+                address
+            };
             let base = format!("http://{reached}");
             demo::write_demo_tenants(&self.data, &base).context("the example tenants cannot be written")?;
             let mut config = Config {

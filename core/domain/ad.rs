@@ -15,7 +15,6 @@ pub enum AdType {
     Companion,
 }
 
-
 /// Where the pictures come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Creative {

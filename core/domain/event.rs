@@ -38,7 +38,10 @@ impl EventType {
 pub struct Event {
     pub tenant: Slug,
     pub channel: Slug,
+    /// Our own name of the viewer's session: random, so that no two viewers share it.
     pub session: String,
+    /// The caller's name of it (`session_id`), for joining with its own analytics; not unique.
+    pub viewer: Option<Box<str>>,
     pub avail: AvailId,
     /// 0 for the first ad of the pod.
     pub pod_position: u16,

@@ -23,7 +23,9 @@ impl FromStr for Money {
     type Err = String;
     /// Reads a plain decimal such as `12.50`; at most six decimals, no sign, no exponent.
     fn from_str(text: &str) -> Result<Self, String> {
-        let invalid = || format!("`{text}` is not an amount: write a decimal in quotes with at most six decimals, such as \"12.50\"");
+        let invalid = || {
+            format!("`{text}` is not an amount: write a decimal in quotes with at most six decimals, such as \"12.50\"")
+        };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
         if !digits(whole) || !digits(fraction) || fraction.len() > 6 {

@@ -62,7 +62,11 @@ impl DeviceType {
         ];
         let lower = user_agent.to_ascii_lowercase();
         let found = TOKENS.iter().find(|(token, _)| lower.contains(token)).map(|(_, device)| *device);
-        found.unwrap_or(if lower.contains("x11; linux") || lower.contains("cros") { Self::Desktop } else { Self::Other })
+        found.unwrap_or(if lower.contains("x11; linux") || lower.contains("cros") {
+            Self::Desktop
+        } else {
+            Self::Other
+        })
     }
 }
 

@@ -62,7 +62,9 @@ pub async fn answer(
     let token = SessionToken::parse(session).filter(|token| token.verify(&tenant.url_key, channel));
     let token = token.ok_or_else(malformed)?;
     let gone = || Problem::new(StatusCode::GONE, "creative-gone", "this creative is no longer offered");
-    let creative = player.creatives.playable(address.creative).ok_or_else(gone)?;
+    let creative = player.creatives.playable(address.creative);
+    let loading = || player.creatives.is_loading().then(|| Problem::unavailable("the ads' creatives are being loaded"));
+    let creative = creative.ok_or_else(|| loading().unwrap_or_else(gone))?;
     let (rung, index) = address.place.split_once('-').ok_or_else(malformed)?;
     let (rung, index): (usize, usize) =
         (rung.parse().map_err(|_| malformed())?, index.parse().map_err(|_| malformed())?);
@@ -76,7 +78,7 @@ pub async fn answer(
     Ok((StatusCode::FOUND, headers).into_response())
 }
 
-/// Writes down what fetching this segment proves. Sound fetched apart from the picture proves nothing more.
+/// Writes down what fetching this segment proves, however the channel counts by now: the address was made to count. Sound fetched apart from the picture proves nothing more.
 #[expect(clippy::too_many_arguments, reason = "one step of `answer`, split off for reading")]
 async fn count(
     player: &Player,
@@ -92,9 +94,6 @@ async fn count(
         return;
     }
     let Some(running) = tenant.channels.get(channel) else { return };
-    if running.channel.beaconing != Beaconing::Segment {
-        return;
-    }
     let ends: Vec<Span> = rung.segments.iter().map(|segment| segment.end).collect();
     let proved = events_of(index, &ends);
     let (Ok(ad), Ok(pod_position)) = (address.ad.parse::<Slug>(), address.position.parse()) else { return };
@@ -107,7 +106,8 @@ async fn count(
     let events = proved.iter().map(|event_type| Event {
         tenant: tenant.manifest.tenant.slug.clone(),
         channel: running.channel.slug.clone(),
-        session: known.map_or_else(|| token.name().to_owned(), |session| session.public_name()),
+        session: token.name().to_owned(),
+        viewer: known.and_then(|session| session.viewer.session_id.clone()),
         avail: AvailId::new(address.avail),
         pod_position,
         ad: ad.clone(),

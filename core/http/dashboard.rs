@@ -147,7 +147,7 @@ fn event_json(event: &Event) -> Value {
     json!({
         "time": rfc3339(event.time),
         "session": event.session,
-        "viewer": event.session,
+        "viewer": event.viewer,
         "ad": event.ad,
         "avail": event.avail,
         "pod_position": event.pod_position,

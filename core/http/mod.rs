@@ -26,12 +26,7 @@ use std::sync::Arc;
 use axum::{Router, http::StatusCode, middleware, response::IntoResponse, routing::any};
 
 use self::{
-    client::ClientConfig,
-    dashboard::Dashboard,
-    error::Problem,
-    limits::TenantLimits,
-    ops::Ops,
-    request_id::RequestIds,
+    client::ClientConfig, dashboard::Dashboard, error::Problem, limits::TenantLimits, ops::Ops, request_id::RequestIds,
 };
 use crate::{creatives::Creatives, domain::Clock, registry::Registry, session::Sessions, tracking::Journal};
 
@@ -45,6 +40,8 @@ pub struct Player {
     pub client: ClientConfig,
     pub limits: TenantLimits,
     pub request_ids: Arc<RequestIds>,
+    /// How players reach this server, when that is not how they say.
+    pub public_url: Option<String>,
     pub counters: player::Counters,
 }
 

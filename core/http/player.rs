@@ -120,7 +120,9 @@ async fn open(player: &Player, tenant: &TenantRuntime, file: &str, parts: &Parts
         return Ok(playlist_headers(StatusCode::OK.into_response()));
     }
     let viewer = viewer(player, parts)?;
-    let text = player.sessions.open(tenant.manifest.tenant.slug.as_str(), channel, viewer).await?;
+    let slug = &tenant.manifest.tenant.slug;
+    let public = player.public_url.as_deref().map(|url| format!("{}/fast/{slug}/", url.trim_end_matches('/')));
+    let text = player.sessions.open(slug.as_str(), channel, viewer, public.as_deref().unwrap_or_default()).await?;
     Ok(playlist_headers(text.into_response()))
 }
 
@@ -173,7 +175,8 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
         value.as_bytes().split(|b| *b == b',').any(|coding| {
             let mut parts = coding.split(|b| *b == b';').map(<[u8]>::trim_ascii);
             // `q=0`, in as many digits as one likes, is a refusal (RFC 9110 section 12.4.2).
-            let refused = |part: &[u8]| part.strip_prefix(b"q=").is_some_and(|q| q.iter().all(|b| matches!(b, b'0' | b'.')));
+            let refused =
+                |part: &[u8]| part.strip_prefix(b"q=").is_some_and(|q| q.iter().all(|b| matches!(b, b'0' | b'.')));
             parts.next() == Some(b"gzip") && !parts.any(refused)
         })
     })
@@ -222,7 +225,11 @@ impl From<OriginError> for Problem {
     fn from(error: OriginError) -> Self {
         // The log has the origin's address; viewers learn only what kind of fault it was.
         if error.is_timeout() {
-            return Self::new(StatusCode::GATEWAY_TIMEOUT, "origin-timeout", "the channel's origin did not answer in time");
+            return Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "origin-timeout",
+                "the channel's origin did not answer in time",
+            );
         }
         let detail = match error {
             OriginError::Fetch { .. } => "the channel's origin cannot be reached".to_owned(),

@@ -70,8 +70,12 @@ impl Multivariant {
         if !text.trim_start().starts_with("#EXTM3U") {
             return Err(PlaylistError::NotPlaylist);
         }
-        let mut out =
-            Self { renditions: Vec::new(), separate_audio: Vec::new(), variables: Variables::new(), pieces: Vec::new() };
+        let mut out = Self {
+            renditions: Vec::new(),
+            separate_audio: Vec::new(),
+            variables: Variables::new(),
+            pieces: Vec::new(),
+        };
         let mut stream_inf: Option<(usize, String)> = None;
         for (number, raw) in text.lines().enumerate() {
             let line = raw.trim_end_matches('\r');

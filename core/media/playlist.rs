@@ -341,9 +341,22 @@ mod tests {
     /// Lines of real playlists in any order: what a packager's bug might send.
     fn jumbled() -> impl Strategy<Value = String> {
         let lines = [
-            "#EXTM3U", "#EXT-X-TARGETDURATION:6", "#EXTINF:6,", "a.ts", "#EXT-X-BYTERANGE:5", "#EXT-X-BYTERANGE:5@9",
-            "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"", "#EXT-X-MAP:URI=\"m\"", "#EXT-X-DISCONTINUITY", "#EXT-X-ENDLIST",
-            "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z", "#EXT-X-CUE-OUT:30", "", "\r", "#", "#EXT-X-MEDIA-SEQUENCE:18446744073709551615",
+            "#EXTM3U",
+            "#EXT-X-TARGETDURATION:6",
+            "#EXTINF:6,",
+            "a.ts",
+            "#EXT-X-BYTERANGE:5",
+            "#EXT-X-BYTERANGE:5@9",
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"k\"",
+            "#EXT-X-MAP:URI=\"m\"",
+            "#EXT-X-DISCONTINUITY",
+            "#EXT-X-ENDLIST",
+            "#EXT-X-PROGRAM-DATE-TIME:2026-01-01T00:00:00Z",
+            "#EXT-X-CUE-OUT:30",
+            "",
+            "\r",
+            "#",
+            "#EXT-X-MEDIA-SEQUENCE:18446744073709551615",
         ];
         prop::collection::vec(prop::sample::select(lines.to_vec()), 0..40).prop_map(|lines| lines.join("\n"))
     }

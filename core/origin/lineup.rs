@@ -113,7 +113,8 @@ impl Lineup {
         };
         same_slots
             && self.specs == other.specs
-            && (self.reference, self.target_duration, self.version) == (other.reference, other.target_duration, other.version)
+            && (self.reference, self.target_duration, self.version)
+                == (other.reference, other.target_duration, other.version)
             && title(self) == title(other)
             && text(self) == text(other)
     }

@@ -123,8 +123,8 @@ impl Slot {
             self.keep(now + life(&version.track, false));
             return Ok(version.track.clone());
         }
-        let playlist = MediaPlaylist::parse(&body)
-            .map_err(|source| OriginError::Playlist { url: shown(base), source })?;
+        let playlist =
+            MediaPlaylist::parse(&body).map_err(|source| OriginError::Playlist { url: shown(base), source })?;
         if playlist.segments.is_empty() {
             return Err(OriginError::Empty { url: shown(base) });
         }

@@ -73,7 +73,9 @@ impl Snapshot {
 
     pub(super) fn sink_specs(&self, master_key: &MasterKey) -> Vec<SinkSpec> {
         let tenants = self.tenants.values();
-        tenants.flat_map(|tenant| tenant.sinks.iter().map(|(mounted, loaded)| tenant.sink(mounted, loaded, master_key))).collect()
+        tenants
+            .flat_map(|tenant| tenant.sinks.iter().map(|(mounted, loaded)| tenant.sink(mounted, loaded, master_key)))
+            .collect()
     }
 }
 

@@ -1,10 +1,6 @@
 //! A rendered playlist, and the addresses that stand in it.
 
-use std::{
-    fmt::Write as _,
-    io::Write as _,
-    sync::OnceLock,
-};
+use std::{fmt::Write as _, io::Write as _, sync::OnceLock};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};

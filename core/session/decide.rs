@@ -141,7 +141,8 @@ impl Sessions {
         let picked = decision.pod.iter().filter_map(|picked| Some((picked, find(&picked.ad)?)));
         let ads: Vec<_> = picked.map(|(picked, found)| (picked.ad.clone(), picked.campaign.clone(), found)).collect();
         let wants_slate = matches!(decision.filler, Filler::Slate { .. }) && avail.kind == AvailKind::Replace;
-        let slate = channel.policy.slate.as_ref().filter(|_| wants_slate).and_then(|slug| Some((slug.clone(), find(slug)?)));
+        let slate =
+            channel.policy.slate.as_ref().filter(|_| wants_slate).and_then(|slug| Some((slug.clone(), find(slug)?)));
         let Some(reference) = lineup.specs.get(lineup.reference).filter(|_| !ads.is_empty() || slate.is_some()) else {
             return Arc::default();
         };
@@ -182,11 +183,13 @@ impl Sessions {
                 }
             }
         }
-        if channel.channel.beaconing == Beaconing::Stitch {
+        // As the session's addresses are made: a reload in between must not count twice, or not at all.
+        if session.channel.channel.beaconing == Beaconing::Stitch {
             let event = |(position, picked): (usize, &decision::PickedAd)| Event {
                 tenant: session.tenant().clone(),
                 channel: session.channel().clone(),
-                session: session.public_name(),
+                session: session.token.name().to_owned(),
+                viewer: session.viewer.session_id.clone(),
                 avail: avail.id.clone(),
                 pod_position: u16::try_from(position).unwrap_or(u16::MAX),
                 ad: picked.ad.clone(),
@@ -208,15 +211,5 @@ impl Sessions {
     fn seed(&self, session: &Session, avail: &Avail) -> u64 {
         let digest = Sha256::new_with_prefix(session.token.name()).chain_update(avail.id.as_str()).finalize();
         digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
-    }
-}
-
-impl Session {
-    /// The session's name in events: the caller's own if it gave one.
-    pub fn public_name(&self) -> String {
-        match &self.viewer.session_id {
-            Some(name) => name.to_string(),
-            None => self.token.name().to_owned(),
-        }
     }
 }

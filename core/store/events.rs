@@ -15,7 +15,7 @@ pub const MAX_EVENTS_PER_INSERT: usize = 1_000;
 /// statement gains nothing.
 const ROWS_PER_STATEMENT: usize = 50;
 
-const COLUMNS: usize = 13;
+const COLUMNS: usize = 14;
 
 /// An event and its place in the journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ fn insert_statement(rows: usize) -> String {
     };
     let rows: Vec<String> = (0..rows).map(row).collect();
     format!(
-        "INSERT INTO events (tenant, id, channel, session, avail, pod_position, ad, campaign, event_type, time, device, geo, \
+        "INSERT INTO events (tenant, id, channel, session, viewer, avail, pod_position, ad, campaign, event_type, time, device, geo, \
          counted_by) VALUES {} ON CONFLICT DO NOTHING RETURNING id",
         rows.join(", ")
     )
@@ -68,6 +68,7 @@ impl Store {
                     .bind(id)
                     .bind(event.channel.as_str())
                     .bind(event.session.as_str())
+                    .bind(event.viewer.as_deref())
                     .bind(event.avail.as_str())
                     .bind(i64::from(event.pod_position))
                     .bind(event.ad.as_str())
@@ -97,7 +98,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, channel, session, avail, pod_position, ad, campaign, event_type, time, device, geo, counted_by \
+            "SELECT id, channel, session, viewer, avail, pod_position, ad, campaign, event_type, time, device, geo, counted_by \
              FROM events WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3",
         )
         .bind(scope.as_str())
@@ -146,18 +147,19 @@ fn stored(scope: &TenantScope, row: &AnyRow) -> Result<StoredEvent, StoreError> 
         tenant: scope.tenant().clone(),
         channel: parsed(row, 1, "channel")?,
         session: row.try_get(2)?,
-        avail: AvailId::new(row.try_get::<&str, _>(3)?),
-        pod_position: u16::try_from(row.try_get::<i64, _>(4)?).map_err(|e| unreadable("pod_position", e))?,
-        ad: parsed(row, 5, "ad")?,
-        campaign: match row.try_get::<Option<&str>, _>(6)? {
+        viewer: row.try_get::<Option<String>, _>(3)?.map(Into::into),
+        avail: AvailId::new(row.try_get::<&str, _>(4)?),
+        pod_position: u16::try_from(row.try_get::<i64, _>(5)?).map_err(|e| unreadable("pod_position", e))?,
+        ad: parsed(row, 6, "ad")?,
+        campaign: match row.try_get::<Option<&str>, _>(7)? {
             Some(text) => Some(text.parse().map_err(|reason: String| unreadable("campaign", reason))?),
             None => None,
         },
-        event_type: named(row, 7, "event_type")?,
-        time: Moment(row.try_get(8)?),
-        device: parsed::<DeviceType>(row, 9, "device")?,
-        geo: row.try_get::<&str, _>(10)?.into(),
-        counted_by: named(row, 11, "counted_by")?,
+        event_type: named(row, 8, "event_type")?,
+        time: Moment(row.try_get(9)?),
+        device: parsed::<DeviceType>(row, 10, "device")?,
+        geo: row.try_get::<&str, _>(11)?.into(),
+        counted_by: named(row, 12, "counted_by")?,
     };
     Ok(StoredEvent { id: row.try_get(0)?, event })
 }

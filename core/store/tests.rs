@@ -20,6 +20,7 @@ pub(crate) fn event(tenant: &str, session: &str, event_type: EventType) -> Event
         tenant: tenant.parse().expect("a slug"),
         channel: "news".parse().expect("a slug"),
         session: session.into(),
+        viewer: Some("theirs".into()),
         avail: AvailId::new("break-1"),
         pod_position: 0,
         ad: "cola".parse().expect("a slug"),

@@ -362,7 +362,12 @@ impl Stream {
                 }
                 *now += entry.duration;
                 let edge = origin.start_of(self.first_shown.get(&entry.msn).copied().unwrap_or(0));
-                prop_assert!(*now <= edge + TOLERANCE * 2 + overhang - least, "rule 13: {} is ahead of the origin at {:?}", name, entry);
+                prop_assert!(
+                    *now <= edge + TOLERANCE * 2 + overhang - least,
+                    "rule 13: {} is ahead of the origin at {:?}",
+                    name,
+                    entry
+                );
             }
         }
         let dates: Vec<i64> = entries.iter().filter_map(|entry| entry.date).collect();
@@ -372,7 +377,12 @@ impl Stream {
 }
 
 /// Rule 6: a discontinuity wherever the picture comes from somewhere else.
-fn check_boundary(origin: &Origin, a: &Entry, b: &Entry, context: &dyn Fn(&str) -> String) -> Result<(), TestCaseError> {
+fn check_boundary(
+    origin: &Origin,
+    a: &Entry,
+    b: &Entry,
+    context: &dyn Fn(&str) -> String,
+) -> Result<(), TestCaseError> {
     let expect = match (&a.show, &b.show) {
         (Show::Content(before), Show::Content(index)) => index - before > 1 || origin.is_discontinuity(*index),
         (Show::Ad(avail, item, _), Show::Ad(next_avail, next_item, _)) => avail != next_avail || item != next_item,

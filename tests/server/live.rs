@@ -118,12 +118,7 @@ async fn an_origin_that_counts_anew_without_dates_goes_on_as_well() {
 
 /// Plays a live channel whose renditions are asked for at different moments, as players do, and compares what the
 /// renditions said of each moment.
-async fn play_irregularly(
-    stream: Stream,
-    yaml: Yaml,
-    renditions: &[&str],
-    steps: &[i64],
-) -> (Server, Player) {
+async fn play_irregularly(stream: Stream, yaml: Yaml, renditions: &[&str], steps: &[i64]) -> (Server, Player) {
     let server = server(stream, yaml).await;
     let mut player = server.viewer().await;
     for (step, millis) in (0..120).zip(steps.iter().cycle()) {

@@ -155,6 +155,7 @@ pub struct EventGiven {
     pub channel: Option<Slug>,
     #[serde(default)]
     pub session: String,
+    pub viewer: Option<String>,
     #[serde(default)]
     pub avail: String,
     #[serde(default)]
@@ -384,6 +385,7 @@ impl EventGiven {
             tenant: or(&self.tenant, "acme")?,
             channel: or(&self.channel, "news")?,
             session: self.session.clone(),
+            viewer: self.viewer.as_deref().map(Into::into),
             avail: AvailId::new(&self.avail),
             pod_position: self.pod_position,
             ad: or(&self.ad, "ad")?,

@@ -140,6 +140,7 @@ fn events() -> Result<Vec<Event>, ExtensionError> {
             tenant: slug("sample")?,
             channel: slug("news")?,
             session: "sample-session".to_owned(),
+            viewer: None,
             avail: AvailId::new("sample-1"),
             pod_position: 0,
             ad: slug("sample-ad")?,

@@ -24,7 +24,8 @@ CREATE TABLE events (
     tenant       TEXT   NOT NULL,
     id           BIGINT NOT NULL, -- unique over all tenants, ascending in commit order
     channel      TEXT   NOT NULL,
-    session      TEXT   NOT NULL,
+    session      TEXT   NOT NULL, -- our own name, unique
+    viewer       TEXT,            -- the caller's name, not unique
     avail        TEXT   NOT NULL,
     pod_position BIGINT NOT NULL,
     ad           TEXT   NOT NULL,

@@ -91,6 +91,7 @@ impl Serialize for EventValue {
             map.serialize_entry("tenant", event.tenant.as_str())?;
             map.serialize_entry("channel", event.channel.as_str())?;
             map.serialize_entry("session", &event.session)?;
+            map.serialize_entry("viewer", &event.viewer)?;
             map.serialize_entry("avail", event.avail.as_str())?;
             map.serialize_entry("pod_position", &event.pod_position)?;
             map.serialize_entry("ad", event.ad.as_str())?;
@@ -127,7 +128,8 @@ pub fn register(api: &mut Registrar<'_>) {
     event!("time", "float", "When the server saw it, seconds since the epoch.", |e| e.time.as_secs_f64().into());
     event!("tenant", "string", "The tenant's slug.", |e| e.tenant.as_str().into());
     event!("channel", "string", "The channel's slug.", |e| e.channel.as_str().into());
-    event!("session", "string", "The viewer's session.", |e| e.session.as_str().into());
+    event!("session", "string", "The viewer's session, by our own name.", |e| e.session.as_str().into());
+    event!("viewer", "string or ()", "The `session_id` that the caller gave.", |e| optional(e.viewer.as_deref()));
     event!("avail", "string", "The avail's id.", |e| e.avail.as_str().into());
     event!("pod_position", "int", "0 for the first ad of the pod.", |e| i64::from(e.pod_position).into());
     event!("ad", "string", "The ad's slug.", |e| e.ad.as_str().into());
