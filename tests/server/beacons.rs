@@ -65,7 +65,7 @@ async fn each_event_counts_once_per_session_break_and_ad_and_the_player_is_sent_
     assert_eq!(events.len(), 12, "repeats and rewinds do not count");
     let places: Vec<u16> = events.iter().map(|event| event.pod_position).collect();
     assert_eq!((places[0], places[11]), (0, 1));
-    assert!(events.iter().all(|event| event.session == "anna" && event.counted_by == Beaconing::Segment));
+    assert!(events.iter().all(|event| event.viewer.as_deref() == Some("anna") && event.counted_by == Beaconing::Segment));
     assert!(
         events.iter().all(|event| event.campaign.as_ref().is_some_and(|c| c.as_str() == format!("of-{}", event.ad)))
     );
@@ -230,4 +230,19 @@ async fn a_look_at_a_playlist_decides_and_counts_nothing() {
     let head = head(&server, player.url("v0")).await;
     assert_eq!((head.status.as_u16(), head.header("content-type")), (200, "application/vnd.apple.mpegurl"));
     assert_eq!((server.decisions("acme").len(), server.events().await.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_viewers_who_give_the_same_name_are_both_counted() {
+    let (server, _) = in_a_break("/fast/acme/live.m3u8?session_id=anna", JOIN).await;
+    for _ in 0..2 {
+        let mut player = server.viewer_of("/fast/acme/live.m3u8?session_id=anna").await;
+        let playlist = player.poll("v0").await;
+        let first = playlist.segments.iter().find(|segment| segment.ad().is_some()).unwrap();
+        assert_eq!(server.get(player.url("v0").join(&first.uri).unwrap().as_str()).await.status, 302);
+    }
+    let events = server.events().await;
+    let impressions = events.iter().filter(|event| event.event_type == EventType::Impression);
+    assert_eq!(impressions.count(), 2);
+    assert!(events.iter().all(|event| event.viewer.as_deref() == Some("anna")));
 }

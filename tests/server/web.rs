@@ -239,3 +239,23 @@ async fn query_parameters_are_taken_up_to_a_limit() {
 fn varies(answer: &Answer, header: &str) -> bool {
     answer.headers.get_all("vary").iter().any(|value| value.to_str().unwrap().split(", ").any(|name| name == header))
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_behind_another_address_gives_out_that_address() {
+    let settings = |config: &mut cuetone::config::Config| config.public_url = Some("https://ads.example.com/".to_owned());
+    let server = Server::start_with(Stream::live(Packaging::Ts), settings).await;
+    server.apply(&Yaml::default().build(&server.origin)).await;
+    let answer = server.get("/fast/acme/live.m3u8").await;
+    let addresses: Vec<&str> = answer.text().lines().filter(|line| line.contains(".m3u8")).collect();
+    assert_eq!(addresses.len(), 2);
+    assert!(addresses.iter().all(|line| line.starts_with("https://ads.example.com/fast/acme/live/")), "{addresses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wildcard_allows_every_page_below_a_domain() {
+    let server = server("allowed_domains: [\"*.example.com\"]").await;
+    for (origin, allowed) in [("https://tv.example.com", true), ("https://example.com", false)] {
+        let answer = server.request(Method::GET, "/fast/acme/live.m3u8", &[("Origin", origin)]).await;
+        assert_eq!(answer.header("access-control-allow-origin") == origin, allowed, "{origin}");
+    }
+}
