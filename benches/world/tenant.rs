@@ -32,7 +32,7 @@ pub fn bundle(origin: &str, ads: usize, scripts: Scripts) -> BundleFiles {
             yaml,
             "  - slug: {slug}\n    name: {slug}\n    hls_manifest_url: {origin}/live/{segments}/master.m3u8\n    \
              ad_break_strategy: scte35\n    fill_strategy: best_effort\n    mid_break_join: ads\n    \
-             labels: {{ rating: general, genre: news }}\n"
+             labels: {{ rating: PG, genre: news }}\n"
         );
     }
     yaml.push_str("campaigns:\n  - { slug: all, name: All, status: active, cpm: \"10.00\", priority: 5 }\nads:\n");

@@ -125,6 +125,7 @@ async fn metrics_have_the_series_that_operators_watch_and_a_signal_ends_the_proc
     let data = path("data");
     let mut process =
         tokio::task::spawn_blocking(move || Process::start(&["--data", &data], &variables)).await.unwrap();
+    cuetone::outbound::install_crypto();
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let get = |path: String| {
         let client = client.clone();
