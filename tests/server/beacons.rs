@@ -65,7 +65,9 @@ async fn each_event_counts_once_per_session_break_and_ad_and_the_player_is_sent_
     assert_eq!(events.len(), 12, "repeats and rewinds do not count");
     let places: Vec<u16> = events.iter().map(|event| event.pod_position).collect();
     assert_eq!((places[0], places[11]), (0, 1));
-    assert!(events.iter().all(|event| event.viewer.as_deref() == Some("anna") && event.counted_by == Beaconing::Segment));
+    assert!(
+        events.iter().all(|event| event.viewer.as_deref() == Some("anna") && event.counted_by == Beaconing::Segment)
+    );
     assert!(
         events.iter().all(|event| event.campaign.as_ref().is_some_and(|c| c.as_str() == format!("of-{}", event.ad)))
     );

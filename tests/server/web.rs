@@ -242,7 +242,8 @@ fn varies(answer: &Answer, header: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_behind_another_address_gives_out_that_address() {
-    let settings = |config: &mut cuetone::config::Config| config.public_url = Some("https://ads.example.com/".to_owned());
+    let settings =
+        |config: &mut cuetone::config::Config| config.public_url = Some("https://ads.example.com/".to_owned());
     let server = Server::start_with(Stream::live(Packaging::Ts), settings).await;
     server.apply(&Yaml::default().build(&server.origin)).await;
     let answer = server.get("/fast/acme/live.m3u8").await;
