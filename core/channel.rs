@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::{
     domain::{Avail, AvailId, AvailKind, Channel, Position, PreRoll},
     extension::{BreakDetector, DetectInput, Loaded},
-    origin::{Lineup, Origin, OriginError},
+    origin::{Lineup, Origin, OriginError, Slot},
     stitch::{avails::merge, track::Track},
 };
 use arc_swap::ArcSwapOption;
@@ -24,6 +24,8 @@ pub struct MountedDetector {
 pub struct Reference {
     pub track: Arc<Track>,
     pub avails: Vec<Arc<Avail>>,
+    /// The rendition that it is a version of: lineups may differ in it.
+    slot: Arc<Slot>,
 }
 
 /// The parts of a channel that outlive reloads of its bundle.
@@ -50,7 +52,8 @@ impl RunningChannel {
             return Ok(reference);
         }
         let _turn = self.detecting.lock().await;
-        let known = self.reference.load_full();
+        let slot = lineup.reference_slot();
+        let known = self.reference.load_full().filter(|known| Arc::ptr_eq(&known.slot, slot));
         if let Some(reference) = known.as_ref().filter(|reference| reference.track.id >= track.id) {
             // Another version came in while this one waited. A VOD title's versions stand side by side.
             if reference.track.id == track.id || !track.ended {
@@ -58,13 +61,19 @@ impl RunningChannel {
             }
         }
         let before = known.filter(|known| known.track.epoch == track.epoch && !track.ended);
-        let avails = self.detect(&track, before.as_deref().map_or(&[], |known| &known.avails), mounted).await;
-        let reference = Arc::new(Reference { track, avails });
+        let avails = self.detect(&track, before.as_deref().map_or(&[], |known| &known.avails), mounted, lineup).await;
+        let reference = Arc::new(Reference { track, avails, slot: slot.clone() });
         self.reference.store(Some(reference.clone()));
         Ok(reference)
     }
 
-    async fn detect(&self, track: &Arc<Track>, known: &[Arc<Avail>], mounted: &MountedDetector) -> Vec<Arc<Avail>> {
+    async fn detect(
+        &self,
+        track: &Arc<Track>,
+        known: &[Arc<Avail>],
+        mounted: &MountedDetector,
+        lineup: &Lineup,
+    ) -> Vec<Arc<Avail>> {
         let window = track.window();
         let (asked, channel) = (mounted.detector.clone(), mounted.channel.clone());
         let before: Vec<Avail> = known.iter().map(|avail| (**avail).clone()).collect();
@@ -87,8 +96,8 @@ impl RunningChannel {
             }
             Err(_) => Vec::new(),
         };
-        let mut avails = merge(known, &found, track, &mounted.detector.name);
-        if let Some(pre_roll) = mounted.channel.pre_roll.as_ref().filter(|_| track.ended) {
+        let mut avails = merge(known, &found, track, &mounted.detector.name, mounted.channel.ad_break_interval);
+        if let Some(pre_roll) = mounted.channel.pre_roll.as_ref().filter(|_| lineup.ended) {
             avails.insert(0, Arc::new(vod_pre_roll(pre_roll, track)));
         }
         avails

@@ -43,6 +43,8 @@ pub enum OriginError {
     Playlist { url: Arc<str>, source: PlaylistError },
     #[error("{url}: the playlist has no segments")]
     Empty { url: Arc<str> },
+    #[error("{url}: its renditions did not answer in time")]
+    Slow { url: Arc<str> },
     #[error("no such rendition")]
     NoRendition,
 }
@@ -50,7 +52,7 @@ pub enum OriginError {
 impl OriginError {
     /// A time-out is the viewer's 504, everything else a 502.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Fetch { source, .. } if source.kind() == "deadline")
+        matches!(self, Self::Slow { .. }) || matches!(self, Self::Fetch { source, .. } if source.kind() == "deadline")
     }
 }
 
@@ -139,7 +141,9 @@ impl Origin {
         {
             return last.ok_or_else(|| error.clone());
         }
-        match Lineup::load(self).await {
+        // One deadline for the multivariant playlist and one for all of its renditions, however many hang.
+        let loading = tokio::time::timeout(self.context.deadline * 2, Lineup::load(self)).await;
+        match loading.unwrap_or_else(|_| Err(OriginError::Slow { url: shown(&self.url) })) {
             Ok(lineup) => {
                 // The same lineup stays the same object: sessions then share pods and playlists.
                 let lineup = last.filter(|last| last.same_as(&lineup)).unwrap_or_else(|| Arc::new(lineup));

@@ -11,10 +11,10 @@ mod token;
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{Arc, OnceLock, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use moka::sync::Cache;
+use moka::{Expiry, policy::EvictionPolicy, sync::Cache};
 use parking_lot::Mutex;
 
 use self::body::{BodyKey, rendition_name};
@@ -128,6 +128,33 @@ pub struct SessionSettings {
     pub link_life: Duration,
 }
 
+/// When a session that nobody asks for ends. A film's playlists are fetched once: its session lasts as long as its
+/// ad addresses do.
+struct Idle(SessionSettings);
+
+impl Idle {
+    fn of(&self, session: &Session) -> Option<Duration> {
+        Some(if session.lineup.ended { self.0.link_life.max(self.0.idle) } else { self.0.idle })
+    }
+}
+
+impl Expiry<SessionToken, Arc<Session>> for Idle {
+    fn expire_after_create(&self, _: &SessionToken, session: &Arc<Session>, _: Instant) -> Option<Duration> {
+        self.of(session)
+    }
+
+    fn expire_after_read(
+        &self,
+        _: &SessionToken,
+        session: &Arc<Session>,
+        _: Instant,
+        _: Option<Duration>,
+        _: Instant,
+    ) -> Option<Duration> {
+        self.of(session)
+    }
+}
+
 pub struct Sessions {
     registry: Arc<Registry>,
     creatives: Arc<Creatives>,
@@ -160,7 +187,12 @@ impl Sessions {
             clock,
             random,
             settings,
-            open: Cache::builder().max_capacity(settings.max).time_to_idle(settings.idle).build(),
+            open: Cache::builder()
+                .max_capacity(settings.max)
+                // Whoever came last stays: a new viewer must not be the one who is turned away.
+                .eviction_policy(EvictionPolicy::lru())
+                .expire_after(Idle(settings))
+                .build(),
             bodies: Cache::builder().max_capacity(BODY_CACHE_BYTES).weigher(weigh).time_to_live(BODY_LIFE).build(),
             pods: Cache::builder().max_capacity(MAX_PODS).time_to_live(POD_LIFE).build(),
             next_pod: std::sync::atomic::AtomicU64::new(1),
@@ -259,7 +291,7 @@ impl Sessions {
         self.follow(session, &reference).await;
         let mut state = session.state.lock();
         let splices: Vec<Splice> = state.timeline.splices().cloned().collect();
-        let numbering = state.numbering(rendition, &track);
+        let numbering = state.numbering(rendition, &track, &splices);
         let forgotten = state.timeline.forgotten();
         let target = session.target_duration;
         let direct = session.channel.channel.beaconing != Beaconing::Segment;
@@ -375,7 +407,7 @@ impl Session {
 impl State {
     /// The numbering to go on with. A rendition that is used for the first time, or that was not asked for while a
     /// break came and went, goes on as the one used last.
-    fn numbering(&self, rendition: usize, track: &Track) -> Numbering {
+    fn numbering(&self, rendition: usize, track: &Track, splices: &[Splice]) -> Numbering {
         let forgotten = self.timeline.forgotten();
         let own = self.renditions.iter().find(|known| usize::from(known.index) == rendition);
         if let Some(own) = own.filter(|own| own.numbering.is_current(forgotten)) {
@@ -383,7 +415,7 @@ impl State {
         }
         let current = self.renditions.iter().filter(|known| known.numbering.is_current(forgotten));
         match current.max_by_key(|known| known.reference) {
-            Some(other) => Numbering::beside(&other.numbering, track),
+            Some(other) => Numbering::beside(&other.numbering, own.map(|own| &own.numbering), track, splices),
             None => own.map(|own| own.numbering.clone()).unwrap_or_default(),
         }
     }

@@ -146,7 +146,7 @@ impl Viewer {
             break_duration: Span::from_secs_f64(scenario.break_duration),
             config: &serde_json::Value::Null,
         });
-        self.avails = merge(&self.avails, &found.expect("the detector answers"), &track, "test");
+        self.avails = merge(&self.avails, &found.expect("the detector answers"), &track, "test", Span::from_secs(60));
         let spec = RenditionSpec {
             kind: cuetone::media::multivariant::RenditionKind::Variant,
             container: track.container,

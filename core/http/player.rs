@@ -236,7 +236,8 @@ impl From<OriginError> for Problem {
             OriginError::Status { status, .. } => format!("the channel's origin answered {status}"),
             OriginError::Playlist { source, .. } => format!("the channel's origin sent no usable playlist: {source}"),
             OriginError::Empty { .. } => "the channel's origin has no segments now".to_owned(),
-            OriginError::NoRendition => return Self::not_found("such rendition"),
+            // Slow ones were answered above.
+            OriginError::Slow { .. } | OriginError::NoRendition => return Self::not_found("such rendition"),
         };
         Self::new(StatusCode::BAD_GATEWAY, "origin-failed", detail)
     }

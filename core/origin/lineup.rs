@@ -119,6 +119,12 @@ impl Lineup {
             && text(self) == text(other)
     }
 
+    /// The slot of the rendition that the channel is timed by.
+    pub fn reference_slot(&self) -> &Arc<Slot> {
+        // `reference` was found among the slots.
+        &self.slots[self.reference]
+    }
+
     /// A rendition's newest version if no request is needed to know it.
     pub fn fresh(&self, rendition: usize, now: Moment) -> Option<Arc<Track>> {
         if let Some(track) = self.pinned.get(rendition).and_then(OnceLock::get) {

@@ -128,6 +128,11 @@ impl Slot {
         if playlist.segments.is_empty() {
             return Err(OriginError::Empty { url: shown(base) });
         }
+        if let Some(version) = before.as_deref().filter(|version| version.track.is_newer_than(&playlist, base)) {
+            metrics::counter!("cuetone_origin_behind_total").increment(1);
+            self.keep(now + life(&version.track, false));
+            return Ok(version.track.clone());
+        }
         let placement = match reference {
             Some(track) => Placement::Like(track),
             None if playlist.ended => Placement::StartsAt(Moment::default()),

@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::{TOLERANCE, track::Track};
 use crate::{
-    domain::{Avail, AvailId, AvailKind, Span},
+    domain::{Avail, AvailId, AvailKind, Moment, Span},
     extension::point::FoundAvail,
 };
 
 /// Longest avail id that stands in URLs as it is; longer or stranger ones are hashed.
-const MAX_PLAIN_ID: usize = 48;
+const MAX_PLAIN_ID: usize = 96;
 
 /// Longest break that is believed: half a day of filler. A longer one is a broken marker.
 const MAX_BREAK: Span = Span::from_secs(12 * 3600);
@@ -22,10 +22,15 @@ const MAX_BREAK: Span = Span::from_secs(12 * 3600);
 /// Avails that one window can hold; a runaway detector must not grow without end.
 const MAX_AVAILS: usize = 256;
 
-/// Joins what a detector found with what is known. `source` names the detector.
-pub fn merge(known: &[Arc<Avail>], found: &[FoundAvail], track: &Track, source: &str) -> Vec<Arc<Avail>> {
-    let mut avails: Vec<Arc<Avail>> = known.iter().filter(|avail| avail.end() > track.start()).cloned().collect();
-    for answer in found.iter().take(MAX_AVAILS) {
+/// Joins what a detector found with what is known. `source` names the detector. Breaks are remembered for `memory`
+/// after they left the window: a detector may want to know when the last one was.
+pub fn merge(known: &[Arc<Avail>], found: &[FoundAvail], track: &Track, source: &str, memory: Span) -> Vec<Arc<Avail>> {
+    let remembered = |end: Moment| end + memory > track.start();
+    let mut avails: Vec<Arc<Avail>> = known.iter().filter(|avail| remembered(avail.end())).cloned().collect();
+    for answer in found.iter().filter(|answer| remembered(answer.start + answer.duration)) {
+        if avails.len() >= MAX_AVAILS {
+            break;
+        }
         let id = plain_id(&answer.id);
         let duration = answer.duration.clamp(Span::ZERO, MAX_BREAK);
         if let Some(avail) = avails.iter_mut().find(|avail| avail.id == id) {
@@ -64,7 +69,7 @@ pub fn merge(known: &[Arc<Avail>], found: &[FoundAvail], track: &Track, source: 
 }
 
 /// The segment boundary that an answer means; `None` while it is still to come.
-fn snap(answer: &FoundAvail, track: &Track) -> Option<crate::domain::Moment> {
+fn snap(answer: &FoundAvail, track: &Track) -> Option<Moment> {
     if answer.start + TOLERANCE < track.start() {
         return Some(answer.start);
     }
@@ -76,9 +81,9 @@ fn snap(answer: &FoundAvail, track: &Track) -> Option<crate::domain::Moment> {
 
 /// An id that may stand in a path.
 fn plain_id(id: &str) -> AvailId {
-    let plain = !id.is_empty()
+    let plain = id.bytes().any(|b| b != b'.')
         && id.len() <= MAX_PLAIN_ID
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     if plain {
         return AvailId::new(id);
     }
@@ -94,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{MarkerPolicy, Moment, Position},
+        domain::{MarkerPolicy, Position},
         media::{playlist::MediaPlaylist, uri::Variables},
         stitch::track::{Placement, TrackContext},
     };
@@ -132,7 +137,7 @@ mod tests {
         ended: bool,
         expect: &[(&str, i64, i64)],
     ) -> Vec<Arc<Avail>> {
-        let merged = merge(known, answers, &track(ended), "test");
+        let merged = merge(known, answers, &track(ended), "test", Span::ZERO);
         let got: Vec<_> =
             merged.iter().map(|a| (a.id.as_str(), a.start.as_secs(), a.duration.as_millis() / 1000)).collect();
         assert_eq!(got, expect);
@@ -181,7 +186,7 @@ mod tests {
 
     #[test]
     fn strange_ids_become_path_segments() {
-        let merged = merge(&[], &[found("../a b", 12.0, 6, AvailKind::Replace)], &track(false), "test");
+        let merged = merge(&[], &[found("../a b", 12.0, 6, AvailKind::Replace)], &track(false), "test", Span::ZERO);
         assert!(merged[0].id.as_str().bytes().all(|b| b.is_ascii_alphanumeric()));
     }
 }

@@ -75,8 +75,15 @@ struct Entered {
     /// The origin's numbers at the splice: of the first replaced segment, and of discontinuities before it.
     msn: u64,
     disc: u64,
-    /// The shift behind it, once content has resumed.
-    after: Option<Shift>,
+    /// Once content has resumed.
+    after: Option<After>,
+}
+
+/// Behind a splice: the origin's number of the segment that content resumed at, and the shift from there on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct After {
+    content: u64,
+    shift: Shift,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,8 +94,37 @@ pub enum RenderError {
 
 impl Numbering {
     /// For a rendition that goes on as another of the same session: so discontinuity numbers agree.
-    pub fn beside(other: &Self, track: &Track) -> Self {
-        Self { epoch: track.epoch, ..other.clone() }
+    ///
+    /// Media sequence numbers are each rendition's own: they go on from `own`, what it had before, if anything.
+    pub fn beside(other: &Self, own: Option<&Self>, track: &Track, splices: &[Splice]) -> Self {
+        let first = track.segments.first().map_or(0, |segment| segment.msn);
+        let onwards = |own: &Self| own.shift.msn.max(difference(own.last_msn.saturating_add(1), first));
+        let mut next = Self {
+            epoch: track.epoch,
+            shift: Shift { msn: own.map_or(0, onwards), disc: other.shift.disc },
+            entered: Vec::new(),
+            passed: other.passed,
+            last_msn: own.map_or(0, |own| own.last_msn),
+            last_disc: other.last_disc,
+        };
+        for splice in splices {
+            if splice.avail.start > next.passed
+                && next.has_left(splice, track)
+                && let Some(after) = other.after(splice)
+            {
+                (next.shift.disc, next.passed) = (after.shift.disc, splice.avail.start);
+            }
+        }
+        next
+    }
+
+    /// Whether a splice is over and the segment that content resumed at has left the window.
+    fn has_left(&self, splice: &Splice, track: &Track) -> bool {
+        if let Some(after) = self.after(splice) {
+            return track.segments.first().is_some_and(|first| first.msn > after.content);
+        }
+        let margin = track.mean_duration().half();
+        splice.outcome.is_some_and(|outcome| outcome.resume.max(splice.avail.start) + margin < track.start())
     }
 
     /// Whether it has seen every splice that the timeline has forgotten. A rendition that was not asked for while a
@@ -98,7 +134,7 @@ impl Numbering {
     }
 
     /// What a splice that has left the window did to the numbers; `None` if it was never seen to its end.
-    fn after(&self, splice: &Splice) -> Option<Shift> {
+    fn after(&self, splice: &Splice) -> Option<After> {
         self.entered.iter().find(|entered| entered.splice == splice.id)?.after
     }
 }
@@ -108,7 +144,9 @@ impl Render<'_> {
     pub fn render(&self, numbering: &Numbering, address: &dyn AdAddress) -> Result<(String, Numbering), RenderError> {
         let mut numbering = numbering.clone();
         let missed = |splice: &&Splice| {
-            self.has_left(splice) && splice.avail.start > numbering.passed && numbering.after(splice).is_none()
+            splice.avail.start > numbering.passed
+                && numbering.has_left(splice, self.track)
+                && numbering.after(splice).is_none()
         };
         let last_missed = self.splices.iter().filter(missed).map(|splice| splice.avail.start).max();
         if numbering.epoch != self.track.epoch || !numbering.is_current(self.forgotten) || last_missed.is_some() {
@@ -135,14 +173,6 @@ impl Render<'_> {
         };
         let passed = before.passed.max(self.forgotten).max(missed);
         Numbering { epoch: self.track.epoch, shift, entered: Vec::new(), passed, ..before.clone() }
-    }
-}
-
-impl Render<'_> {
-    /// Whether content has resumed before the window begins.
-    fn has_left(&self, splice: &Splice) -> bool {
-        let margin = self.track.mean_duration().half();
-        splice.outcome.is_some_and(|outcome| outcome.resume.max(splice.avail.start) + margin < self.track.start())
     }
 }
 
@@ -191,7 +221,10 @@ impl<'a> Walk<'a> {
             let start = track.index_at(splice.avail.start);
             let resume = splice.outcome.map(|outcome| track.index_at(outcome.resume));
             let began_before = splice.avail.start + TOLERANCE < track.start() && start == 0;
-            if self.job.has_left(splice) {
+            if splice.avail.start <= self.next.passed {
+                continue;
+            }
+            if self.next.has_left(splice, track) {
                 self.fold(splice);
                 continue;
             }
@@ -201,7 +234,11 @@ impl<'a> Walk<'a> {
             }
             self.content(cursor..start, exit);
             let entered = self.enter(splice, start, began_before);
-            let resumed = resume.filter(|resume| *resume < self.visible || track.ended);
+            // Where content resumed once, it goes on resuming.
+            let resumed = match entered.after {
+                Some(after) => Some(track.position(after.content)),
+                None => resume.filter(|resume| *resume < self.visible || track.ended),
+            };
             let shown = self.pod(splice, &entered, resumed, began_before);
             self.ends_in_content = false;
             let Some(resume) = resumed else {
@@ -213,18 +250,18 @@ impl<'a> Walk<'a> {
             let next_starts_here =
                 splices.get(index + 1).is_some_and(|next| track.index_at(next.avail.start) == resume);
             exit = !next_starts_here;
-            if let Some(segment) = track.segments.get(resume) {
+            if let Some(after) = entered.after {
+                self.shift = after.shift;
+            } else if let Some(segment) = track.segments.get(resume) {
                 let own = u64::from(segment.discontinuity);
-                let disc_before = segment.disc.saturating_sub(own);
-                self.shift = Shift {
-                    msn: difference(shift(entered.msn, self.shift.msn).saturating_add(shown.segments), segment.msn),
-                    disc: if next_starts_here {
-                        difference(shown.disc, disc_before)
-                    } else {
-                        difference(shown.disc.saturating_add(1), segment.disc)
-                    },
+                let disc = if next_starts_here {
+                    difference(shown.disc, segment.disc.saturating_sub(own))
+                } else {
+                    difference(shown.disc.saturating_add(1), segment.disc)
                 };
-                let after = self.shift;
+                let next = shift(entered.msn, self.shift.msn).saturating_add(shown.segments);
+                self.shift = Shift { msn: difference(next, segment.msn), disc };
+                let after = After { content: segment.msn, shift: self.shift };
                 if let Some(entered) = self.next.entered.iter_mut().find(|entered| entered.splice == splice.id) {
                     entered.after = Some(after);
                 }
@@ -237,11 +274,8 @@ impl<'a> Walk<'a> {
 
     /// A splice has left the window: its shift becomes part of the base.
     fn fold(&mut self, splice: &Splice) {
-        if splice.avail.start <= self.next.passed {
-            return;
-        }
         if let Some(after) = self.next.after(splice) {
-            (self.next.shift, self.shift) = (after, after);
+            (self.next.shift, self.shift) = (after.shift, after.shift);
         }
         self.next.passed = splice.avail.start;
         self.next.entered.retain(|entered| entered.splice != splice.id);
@@ -413,15 +447,24 @@ impl<'a> Walk<'a> {
         if !segment.dated && self.job.dates() {
             push_date(&mut self.body, segment.start + self.inserted);
         }
+        let keys_of = |index: Option<u16>| index.and_then(|index| track.key_states.get(usize::from(index)));
+        let map = segment.map.and_then(|index| track.map_states.get(usize::from(index)));
+        let mut stated = None;
+        if !segment.states_map
+            && let Some(map) = map
+        {
+            // An initialisation section may be clear, or have been encrypted under an older key.
+            if let Some(keys) = keys_of(map.keys) {
+                self.body.push_str(keys);
+            }
+            push_line(&mut self.body, &map.line);
+            stated = map.keys;
+        }
         if !segment.states_keys
-            && let Some(keys) = segment.keys.and_then(|index| track.key_states.get(usize::from(index)))
+            && stated != segment.keys
+            && let Some(keys) = keys_of(segment.keys)
         {
             self.body.push_str(keys);
-        }
-        if !segment.states_map
-            && let Some(map) = segment.map.and_then(|index| track.map_states.get(usize::from(index)))
-        {
-            push_line(&mut self.body, map);
         }
     }
 

@@ -106,6 +106,13 @@ impl TrackSegment {
     }
 }
 
+/// An initialisation section, and the keys that it is encrypted with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapState {
+    pub line: String,
+    pub keys: Option<u16>,
+}
+
 #[derive(Debug)]
 pub struct Track {
     /// Unique within the process.
@@ -123,7 +130,7 @@ pub struct Track {
     pub tail: String,
     pub segments: Vec<TrackSegment>,
     pub key_states: Vec<String>,
-    pub map_states: Vec<String>,
+    pub map_states: Vec<MapState>,
     /// The origin dates its segments.
     pub has_dates: bool,
     pub cues: Vec<PlacedCue>,
@@ -133,7 +140,8 @@ pub struct Track {
 impl Track {
     /// Builds a track from a playlist; `id` must be new.
     pub fn build(id: u64, playlist: &MediaPlaylist, context: &TrackContext<'_>) -> Arc<Self> {
-        let previous = context.previous.filter(|previous| !restarted(playlist, previous));
+        let restarts = |previous: &&Self| sequel(playlist, previous, context.base) == Sequel::Restart;
+        let previous = context.previous.filter(|previous| !restarts(previous));
         let epoch = match (context.previous, previous) {
             (Some(before), None) => before.epoch + 1,
             (Some(before), Some(_)) => before.epoch,
@@ -164,6 +172,24 @@ impl Track {
             cues,
             corrupt_cues,
         })
+    }
+
+    /// Whether a playlist is older than this: a cache between us and the origin is behind.
+    pub fn is_newer_than(&self, playlist: &MediaPlaylist, base: &Url) -> bool {
+        !playlist.ended && sequel(playlist, self, base) == Sequel::Stale
+    }
+
+    /// Where segment `msn` stands; 0 if it has left.
+    pub fn position(&self, msn: u64) -> usize {
+        let first = self.segments.first().map_or(0, |segment| segment.msn);
+        usize::try_from(msn.saturating_sub(first)).unwrap_or(usize::MAX).min(self.segments.len())
+    }
+
+    /// The address of segment `msn`.
+    fn uri_of(&self, msn: u64) -> Option<&str> {
+        let index = usize::try_from(msn.checked_sub(self.segments.first()?.msn)?).ok()?;
+        let range = &self.segments.get(index)?.text;
+        self.text.get(range.start as usize..range.end as usize)?.lines().last()
     }
 
     pub fn start(&self) -> Moment {
@@ -201,9 +227,40 @@ impl Track {
     }
 }
 
-/// Numbers that run backwards mean a new run of the packager.
-fn restarted(playlist: &MediaPlaylist, previous: &Track) -> bool {
-    previous.segments.first().is_some_and(|first| playlist.media_sequence < first.msn)
+/// How a playlist relates to the version before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sequel {
+    /// The origin has moved on, or said the same again.
+    Next,
+    /// An older version: a cache on the way is behind.
+    Stale,
+    /// The packager counts anew.
+    Restart,
+}
+
+fn sequel(playlist: &MediaPlaylist, previous: &Track, base: &Url) -> Sequel {
+    let (Some(first), Some(last)) = (previous.segments.first(), previous.segments.last()) else { return Sequel::Next };
+    let count = playlist.segments.len() as u64;
+    let (new_first, new_end) = (playlist.media_sequence, playlist.media_sequence.saturating_add(count));
+    let shared = new_first.max(first.msn);
+    if shared >= new_end || shared > last.msn {
+        return if new_first < first.msn { Sequel::Restart } else { Sequel::Next };
+    }
+    let segment = usize::try_from(shared - new_first).ok().and_then(|index| playlist.segments.get(index));
+    let new_uri = segment.map(|segment| uri::absolute(playlist.uri(segment).trim(), base));
+    let same = match (new_uri, previous.uri_of(shared)) {
+        (Some(new), Some(known)) => without_query(&new) == without_query(known),
+        _ => false,
+    };
+    match same {
+        true if new_end <= last.msn => Sequel::Stale,
+        false if new_first < first.msn => Sequel::Restart,
+        _ => Sequel::Next,
+    }
+}
+
+fn without_query(uri: &str) -> &str {
+    uri.split(['?', '#']).next().unwrap_or(uri)
 }
 
 fn place(playlist: &MediaPlaylist, previous: Option<&Track>, placement: Placement<'_>) -> Vec<Moment> {
@@ -220,15 +277,28 @@ fn place(playlist: &MediaPlaylist, previous: Option<&Track>, placement: Placemen
             known.unwrap_or_else(|| match placement {
                 Placement::EndsAt(now) => now - total,
                 Placement::StartsAt(start) => start,
-                Placement::Like(track) => continue_from(playlist, track).unwrap_or_else(|| track.end() - total),
+                Placement::Like(track) => {
+                    // Numbers count only if they lead to about the same edge: audio may be cut and counted otherwise.
+                    let near = Span::from_secs(i64::from(track.target_duration.max(playlist.target_duration))) * 2;
+                    let by_number = continue_from(playlist, track);
+                    let agrees = |start: &Moment| (*start + total - track.end()).abs() <= near;
+                    by_number.filter(agrees).unwrap_or_else(|| track.end() - total)
+                }
             })
         }
     };
+    let known = |number: u64| {
+        let track = previous?;
+        let index = number.checked_sub(track.segments.first()?.msn)?;
+        track.segments.get(usize::try_from(index).ok()?).map(|segment| segment.start)
+    };
     let mut at = first;
-    let mut starts = Vec::with_capacity(segments.len());
-    for segment in segments {
-        // A date that runs backwards cannot be right; the sum of durations is.
-        at = segment.date_time.filter(|date| starts.last().is_none_or(|last| date > last)).unwrap_or(at);
+    let mut starts: Vec<Moment> = Vec::with_capacity(segments.len());
+    for (number, segment) in segments.iter().enumerate() {
+        let number = playlist.media_sequence.saturating_add(number as u64);
+        // What has been placed stays. A date that runs backwards cannot be right; the sum of durations is.
+        let date = segment.date_time.filter(|date| starts.last().is_none_or(|last| date > last));
+        at = known(number).or(date).unwrap_or(at);
         starts.push(at);
         at += segment.duration;
     }
@@ -262,8 +332,10 @@ struct Builder<'a> {
     /// Active keys as (KEYFORMAT, line).
     keys: Vec<(String, String)>,
     key_states: Vec<String>,
-    map_states: Vec<String>,
+    map_states: Vec<MapState>,
     disc: u64,
+    /// The origin dates its segments.
+    dated: bool,
     cues: Vec<PlacedCue>,
     corrupt_cues: u32,
 }
@@ -282,6 +354,7 @@ impl<'a> Builder<'a> {
             key_states: Vec::new(),
             map_states: Vec::new(),
             disc: playlist.discontinuity_sequence,
+            dated: playlist.segments.iter().any(|segment| segment.date_time.is_some()),
             cues: Vec::new(),
             corrupt_cues: 0,
         }
@@ -318,18 +391,13 @@ impl<'a> Builder<'a> {
         let (mut states_keys, mut states_map, mut has_dates) = (false, false, segment.date_time.is_some());
         self.disc = self.disc.saturating_add(u64::from(segment.discontinuity));
         let msn = playlist.media_sequence.saturating_add(index);
-        // Keys first: an implicit IV has to be written out for each segment anew, wherever its tag stood.
-        for (_, line) in playlist.lines_in(&segment.lines).filter(|(tag, _)| *tag == Tag::Key) {
-            self.take_key(line);
+        let has_key_tags = playlist.lines_in(&segment.lines).any(|(tag, _)| tag == Tag::Key);
+        // An implicit IV has to be written out for each segment anew.
+        if !has_key_tags && self.has_implicit_iv() {
             states_keys = true;
-        }
-        if self.keys.iter().any(|(_, line)| needs_explicit_iv(tag::value(line))) {
-            states_keys = true;
-        }
-        if states_keys {
             self.write_keys(msn);
         }
-        if segment.discontinuity && segment.date_time.is_none() && (!playlist.ended || self.dated_playlist()) {
+        if segment.discontinuity && segment.date_time.is_none() && (!playlist.ended || self.dated) {
             push_date(&mut self.text, start);
             has_dates = true;
         }
@@ -340,12 +408,21 @@ impl<'a> Builder<'a> {
             }
             let line = uri::substitute(line, &self.variables);
             match tag {
-                Tag::Key | Tag::Blank | Tag::EndList => {}
+                Tag::Blank | Tag::EndList => {}
+                // Where it stands: a MAP before a KEY is clear, one behind it is not.
+                Tag::Key => {
+                    states_keys = true;
+                    self.take_key(&line, msn);
+                }
                 Tag::Map => {
                     let line = uri::absolute_attribute(&line, self.context.base);
                     states_map = true;
-                    if self.map_states.last().is_none_or(|last| *last != *line) {
-                        self.map_states.push(line.to_string());
+                    // An encrypted section has an explicit IV (RFC 8216bis 4.4.4.5); without one it is clear.
+                    let clear = self.keys.is_empty() || self.has_implicit_iv();
+                    let keys = if clear { None } else { Some(self.key_state()) };
+                    let state = MapState { line: line.to_string(), keys };
+                    if self.map_states.last() != Some(&state) {
+                        self.map_states.push(state);
                     }
                     push_line(&mut self.text, &line);
                 }
@@ -412,10 +489,6 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn dated_playlist(&self) -> bool {
-        self.playlist.segments.iter().any(|segment| segment.date_time.is_some())
-    }
-
     /// Notes an ad marker; true if the line is to be left out.
     fn take_marker(&mut self, line: &str, start: Moment) -> bool {
         if !cue::is_marker(line) {
@@ -424,7 +497,7 @@ impl<'a> Builder<'a> {
         match cue::decode(line) {
             Some(Ok(cue)) => {
                 // A marker's own date is worth something only on a clock that the origin set.
-                let at = cue.at.filter(|_| self.dated_playlist()).unwrap_or(start);
+                let at = cue.at.filter(|_| self.dated).unwrap_or(start);
                 self.cues.push(PlacedCue { at, cue });
             }
             Some(Err(_)) => self.corrupt_cues += 1,
@@ -433,33 +506,32 @@ impl<'a> Builder<'a> {
         self.context.markers == MarkerPolicy::Strip
     }
 
-    fn take_key(&mut self, line: &str) {
-        let line = uri::substitute(line, &self.variables).into_owned();
-        let list = tag::value(&line);
+    /// Notes a key and writes it.
+    fn take_key(&mut self, line: &str, msn: u64) {
+        let list = tag::value(line);
         if attributes::get(list, "METHOD") == Some("NONE") {
             self.keys.clear();
+            push_line(&mut self.text, line);
             return;
         }
         let format = attributes::get(list, "KEYFORMAT").unwrap_or("identity").to_owned();
-        let line = uri::absolute_attribute(&line, self.context.base).into_owned();
+        let line = uri::absolute_attribute(line, self.context.base).into_owned();
+        write_key(&mut self.text, &line, msn);
         match self.keys.iter_mut().find(|(known, _)| *known == format) {
             Some((_, known)) => *known = line,
             None => self.keys.push((format, line)),
         }
     }
 
-    /// All keys in force for segment `msn`, or NONE.
+    /// All keys in force for segment `msn`.
     fn write_keys(&mut self, msn: u64) {
-        if self.keys.is_empty() {
-            push_line(&mut self.text, "#EXT-X-KEY:METHOD=NONE");
-        }
         for (_, line) in &self.keys {
-            self.text.push_str(line);
-            if needs_explicit_iv(tag::value(line)) {
-                let _ = write!(self.text, ",IV=0x{msn:032x}");
-            }
-            self.text.push('\n');
+            write_key(&mut self.text, line, msn);
         }
+    }
+
+    fn has_implicit_iv(&self) -> bool {
+        self.keys.iter().any(|(_, line)| needs_explicit_iv(tag::value(line)))
     }
 
     fn key_state(&mut self) -> u16 {
@@ -472,6 +544,14 @@ impl<'a> Builder<'a> {
         }
         (self.key_states.len() - 1) as u16
     }
+}
+
+fn write_key(out: &mut String, line: &str, msn: u64) {
+    out.push_str(line);
+    if needs_explicit_iv(tag::value(line)) {
+        let _ = write!(out, ",IV=0x{msn:032x}");
+    }
+    out.push('\n');
 }
 
 /// SERVER-CONTROL without the promise of blocking reloads and delta updates: the stitched playlist answers at once and
@@ -495,3 +575,6 @@ pub(super) fn push_date(out: &mut String, at: Moment) {
     out.push_str(&datetime::format(at));
     out.push('\n');
 }
+
+#[cfg(test)]
+mod tests;

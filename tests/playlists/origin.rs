@@ -80,6 +80,12 @@ impl Origin {
         (self.segment + 40_000 + 500_000) / 1_000_000
     }
 
+    /// Media sequence numbers are each rendition's own.
+    pub fn number(&self, kind: Kind, index: usize) -> u64 {
+        let own = if kind == Kind::Audio { 500 } else { 0 };
+        self.first_number + own + index as u64
+    }
+
     pub fn key_lines(&self, index: usize) -> Vec<String> {
         match self.keys {
             Encryption::None => vec![],
@@ -106,7 +112,7 @@ impl Origin {
         let mut out = format!(
             "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-DISCONTINUITY-SEQUENCE:{before}\n#EXT-X-INDEPENDENT-SEGMENTS\n",
             self.target_duration(),
-            self.first_number + from as u64
+            self.number(kind, from)
         );
         if vod {
             out.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n");

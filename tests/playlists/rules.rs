@@ -63,7 +63,7 @@ fn read(text: &str, kind: Kind) -> Result<Read, TestCaseError> {
         .map_err(|error| TestCaseError::fail(format!("m3u8-rs cannot read it: {error}\n{text}")))?;
     let mut out = Read { first: 0, target: 0, entries: vec![], ended: false, leaked_cue: false };
     let (mut disc, mut tagged, mut date, mut duration) = (None, 0, None, 0);
-    let (mut keys, mut map, mut fresh_keys): (Vec<String>, Option<String>, bool) = (vec![], None, false);
+    let (mut keys, mut map): (Vec<String>, Option<String>) = (vec![], None);
     for line in text.lines() {
         let value = line.split_once(':').map_or("", |(_, value)| value);
         if line.starts_with("#EXT-X-MEDIA-SEQUENCE") {
@@ -78,11 +78,12 @@ fn read(text: &str, kind: Kind) -> Result<Read, TestCaseError> {
             prop_assert!(date.is_none(), "two dates on one segment\n{}", text);
             date = Some(datetime::parse(value).expect("a date").as_micros());
         } else if line.starts_with("#EXT-X-KEY") {
-            if !fresh_keys {
+            // A key holds until the next of its KEYFORMAT (RFC 8216bis 4.4.4.4).
+            let format = |line: &str| line.split_once("KEYFORMAT=").map(|(_, rest)| rest.to_owned());
+            if value == "METHOD=NONE" {
                 keys.clear();
-                fresh_keys = true;
-            }
-            if value != "METHOD=NONE" {
+            } else {
+                keys.retain(|known| format(known) != format(line));
                 keys.push(line.to_owned());
             }
         } else if line.starts_with("#EXT-X-MAP") {
@@ -109,7 +110,7 @@ fn read(text: &str, kind: Kind) -> Result<Read, TestCaseError> {
                 keys: keys.clone(),
                 map: map.clone(),
             });
-            (tagged, date, fresh_keys) = (0, None, false);
+            (tagged, date) = (0, None);
         }
     }
     prop_assert_eq!(reader.segments.len(), out.entries.len(), "an independent reader sees as many segments");
@@ -283,7 +284,7 @@ impl Stream {
                     .key_lines(index)
                     .into_iter()
                     .map(|line| match origin.keys {
-                        Encryption::ImplicitIv => format!("{line},IV=0x{:032x}", origin.first_number + index as u64),
+                        Encryption::ImplicitIv => format!("{line},IV=0x{:032x}", origin.number(seen.kind, index)),
                         _ => line,
                     })
                     .collect();

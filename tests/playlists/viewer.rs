@@ -138,8 +138,8 @@ impl<'a> Watch<'a> {
         let forgotten = self.timeline.forgotten();
         let mut current = self.numbering.values().filter(|known| known.is_current(forgotten));
         let own = self.numbering.get(kind.name()).filter(|own| own.is_current(forgotten)).cloned();
-        let beside = current.next().map(|other| Numbering::beside(other, track));
         let last = self.numbering.get(kind.name()).cloned();
+        let beside = current.next().map(|other| Numbering::beside(other, last.as_ref(), track, &splices));
         let numbering = own.or(beside).or(last).unwrap_or_default();
         let (text, next) = render.render(&numbering, &Addresses).expect("something to show");
         self.numbering.insert(kind.name(), next);
