@@ -11,10 +11,10 @@ mod token;
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{Arc, OnceLock, Weak},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use moka::{Expiry, policy::EvictionPolicy, sync::Cache};
+use moka::{policy::EvictionPolicy, sync::Cache};
 use parking_lot::Mutex;
 
 use self::body::{BodyKey, rendition_name};
@@ -128,33 +128,6 @@ pub struct SessionSettings {
     pub link_life: Duration,
 }
 
-/// When a session that nobody asks for ends. A film's playlists are fetched once: its session lasts as long as its
-/// ad addresses do.
-struct Idle(SessionSettings);
-
-impl Idle {
-    fn of(&self, session: &Session) -> Option<Duration> {
-        Some(if session.lineup.ended { self.0.link_life.max(self.0.idle) } else { self.0.idle })
-    }
-}
-
-impl Expiry<SessionToken, Arc<Session>> for Idle {
-    fn expire_after_create(&self, _: &SessionToken, session: &Arc<Session>, _: Instant) -> Option<Duration> {
-        self.of(session)
-    }
-
-    fn expire_after_read(
-        &self,
-        _: &SessionToken,
-        session: &Arc<Session>,
-        _: Instant,
-        _: Option<Duration>,
-        _: Instant,
-    ) -> Option<Duration> {
-        self.of(session)
-    }
-}
-
 pub struct Sessions {
     registry: Arc<Registry>,
     creatives: Arc<Creatives>,
@@ -162,7 +135,9 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Fn() -> u64 + Send + Sync>,
     settings: SessionSettings,
-    open: Cache<SessionToken, Arc<Session>>,
+    live: Cache<SessionToken, Arc<Session>>,
+    /// A film's playlists are fetched once: its session lasts as long as its ad addresses do.
+    titles: Cache<SessionToken, Arc<Session>>,
     bodies: Cache<BodyKey, Arc<Body>>,
     pods: Cache<decide::PodKey, Arc<Pod>>,
     next_pod: std::sync::atomic::AtomicU64,
@@ -187,12 +162,8 @@ impl Sessions {
             clock,
             random,
             settings,
-            open: Cache::builder()
-                .max_capacity(settings.max)
-                // Whoever came last stays: a new viewer must not be the one who is turned away.
-                .eviction_policy(EvictionPolicy::lru())
-                .expire_after(Idle(settings))
-                .build(),
+            live: table(settings.max, settings.idle),
+            titles: table(settings.max, settings.link_life.max(settings.idle)),
             bodies: Cache::builder().max_capacity(BODY_CACHE_BYTES).weigher(weigh).time_to_live(BODY_LIFE).build(),
             pods: Cache::builder().max_capacity(MAX_PODS).time_to_live(POD_LIFE).build(),
             next_pod: std::sync::atomic::AtomicU64::new(1),
@@ -203,11 +174,11 @@ impl Sessions {
 
     /// Sessions that are open now, roughly.
     pub fn count(&self) -> u64 {
-        self.open.entry_count()
+        self.live.entry_count() + self.titles.entry_count()
     }
 
     pub fn get(&self, token: &SessionToken) -> Option<Arc<Session>> {
-        self.open.get(token)
+        self.live.get(token).or_else(|| self.titles.get(token))
     }
 
     /// Opens a session; answers its multivariant playlist. Addresses follow `base`; an empty one makes them relative to
@@ -246,7 +217,8 @@ impl Sessions {
             title: OnceLock::new(),
             state: Mutex::default(),
         });
-        self.open.insert(token, session.clone());
+        let table = if lineup.ended { &self.titles } else { &self.live };
+        table.insert(token, session.clone());
         metrics::counter!("cuetone_sessions_opened_total", "tenant" => session.tenant().to_string()).increment(1);
         Ok((session, lineup))
     }
@@ -375,6 +347,12 @@ impl Sessions {
         state.timeline.decided(track);
         state.followed = track.id;
     }
+}
+
+/// Sessions that end when nobody asked for `idle`. When there are too many, the one asked for longest ago goes: a new
+/// viewer must not be the one who is turned away.
+fn table(max: u64, idle: Duration) -> Cache<SessionToken, Arc<Session>> {
+    Cache::builder().max_capacity(max).time_to_idle(idle).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 impl Session {

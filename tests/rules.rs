@@ -70,7 +70,7 @@ fn the_five_minute_rule_passes_the_tests_printed_with_it() {
     std::fs::write(folder.path().join("kids.test.yaml"), &printed("yaml")[0]).unwrap();
     let test = TestArgs { paths: vec![folder.path().to_owned()], format: Format::Human };
     let (report, passed) = execute(RulesCommand::Test(test)).unwrap();
-    assert!(passed && report.contains("4 tests in 1 files: 4 passed, 0 failed"), "{report}");
+    assert!(passed && report.contains("4 tests in 1 file: 4 passed, 0 failed"), "{report}");
 }
 
 /// Numbers without a pattern, the same on every run.

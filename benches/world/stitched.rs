@@ -60,7 +60,7 @@ pub struct Stitched {
     track: Arc<Track>,
     spec: RenditionSpec,
     splices: Vec<Splice>,
-    forgotten: Moment,
+    forgotten: Option<Moment>,
     key: SigningKey,
     channel: Slug,
 }

@@ -43,7 +43,7 @@ pub struct Render<'a> {
     /// Non-empty splices in order of time.
     pub splices: &'a [Splice],
     /// Start of the last splice that the timeline has forgotten.
-    pub forgotten: Moment,
+    pub forgotten: Option<Moment>,
     /// The same for the whole session and all its renditions.
     pub target_duration: u32,
     pub version: u32,
@@ -58,7 +58,7 @@ pub struct Numbering {
     /// Splices that this rendition has entered and that have not left its window.
     entered: Vec<Entered>,
     /// Start of the last splice that has left its window.
-    passed: Moment,
+    passed: Option<Moment>,
     last_msn: u64,
     last_disc: u64,
 }
@@ -108,11 +108,11 @@ impl Numbering {
             last_disc: other.last_disc,
         };
         for splice in splices {
-            if splice.avail.start > next.passed
+            if Some(splice.avail.start) > next.passed
                 && next.has_left(splice, track)
                 && let Some(after) = other.after(splice)
             {
-                (next.shift.disc, next.passed) = (after.shift.disc, splice.avail.start);
+                (next.shift.disc, next.passed) = (after.shift.disc, Some(splice.avail.start));
             }
         }
         next
@@ -129,7 +129,7 @@ impl Numbering {
 
     /// Whether it has seen every splice that the timeline has forgotten. A rendition that was not asked for while a
     /// break came and went has not, and must go on as one that has.
-    pub fn is_current(&self, forgotten: Moment) -> bool {
+    pub fn is_current(&self, forgotten: Option<Moment>) -> bool {
         self.passed >= forgotten
     }
 
@@ -144,13 +144,13 @@ impl Render<'_> {
     pub fn render(&self, numbering: &Numbering, address: &dyn AdAddress) -> Result<(String, Numbering), RenderError> {
         let mut numbering = numbering.clone();
         let missed = |splice: &&Splice| {
-            splice.avail.start > numbering.passed
+            Some(splice.avail.start) > numbering.passed
                 && numbering.has_left(splice, self.track)
                 && numbering.after(splice).is_none()
         };
         let last_missed = self.splices.iter().filter(missed).map(|splice| splice.avail.start).max();
         if numbering.epoch != self.track.epoch || !numbering.is_current(self.forgotten) || last_missed.is_some() {
-            numbering = self.restart(&numbering, last_missed.unwrap_or_default());
+            numbering = self.restart(&numbering, last_missed);
         }
         let mut walk = Walk::new(self, numbering, address);
         walk.run();
@@ -159,7 +159,7 @@ impl Render<'_> {
 
     /// The origin counts anew, or the viewer was away for longer than we remember: go on where we stopped, one
     /// discontinuity later.
-    fn restart(&self, before: &Numbering, missed: Moment) -> Numbering {
+    fn restart(&self, before: &Numbering, missed: Option<Moment>) -> Numbering {
         let first = self.track.segments.first();
         let (msn, disc) = first.map_or((0, 0), |segment| (segment.msn, segment.disc));
         let fresh = before.last_msn == 0 && before.last_disc == 0;
@@ -221,7 +221,7 @@ impl<'a> Walk<'a> {
             let start = track.index_at(splice.avail.start);
             let resume = splice.outcome.map(|outcome| track.index_at(outcome.resume));
             let began_before = splice.avail.start + TOLERANCE < track.start() && start == 0;
-            if splice.avail.start <= self.next.passed {
+            if Some(splice.avail.start) <= self.next.passed {
                 continue;
             }
             if self.next.has_left(splice, track) {
@@ -277,7 +277,7 @@ impl<'a> Walk<'a> {
         if let Some(after) = self.next.after(splice) {
             (self.next.shift, self.shift) = (after.shift, after.shift);
         }
-        self.next.passed = splice.avail.start;
+        self.next.passed = Some(splice.avail.start);
         self.next.entered.retain(|entered| entered.splice != splice.id);
     }
 

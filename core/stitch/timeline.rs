@@ -41,12 +41,12 @@ pub struct Timeline {
     published: Option<Moment>,
     epoch: u32,
     /// Start of the last non-empty splice that was forgotten.
-    forgotten: Moment,
+    forgotten: Option<Moment>,
 }
 
 impl Timeline {
     /// Start of the last splice that was forgotten; renditions that have not seen it must not go on by themselves.
-    pub fn forgotten(&self) -> Moment {
+    pub fn forgotten(&self) -> Option<Moment> {
         self.forgotten
     }
 
@@ -90,7 +90,7 @@ impl Timeline {
             self.splices = kept;
             let gone: Vec<Splice> = gone;
             let last = gone.iter().filter(|splice| !splice.pod.is_empty()).map(|splice| splice.avail.start).max();
-            self.forgotten = self.forgotten.max(last.unwrap_or_default());
+            self.forgotten = self.forgotten.max(last);
         }
         let first_visit = self.published.is_none();
         let mut undecided = Vec::new();

@@ -158,9 +158,10 @@ fn show(files: &[FileOutcome], format: Format) -> String {
     let broken = if broken > 0 { format!(", {broken} files broken") } else { String::new() };
     let _ = writeln!(
         text,
-        "\n{} tests in {} files: {} passed, {failed} failed{broken}",
+        "\n{} tests in {} file{}: {} passed, {failed} failed{broken}",
         all().count(),
         files.len(),
+        if files.len() == 1 { "" } else { "s" },
         all().count() - failed
     );
     text

@@ -38,7 +38,7 @@ fn a_failing_test_shows_what_was_expected_and_what_came() {
     let (report, passed) = test(&folder, Format::Human).unwrap();
     assert!(!passed);
     let expected = "FAIL kids.test.yaml\n     x too often\n         answer\n           - expected \"keep\"\n           \
-                    + found    {\"drop\":\"dropped by the rule\"}\n\n2 tests in 1 files: 1 passed, 1 failed\n";
+                    + found    {\"drop\":\"dropped by the rule\"}\n\n2 tests in 1 file: 1 passed, 1 failed\n";
     assert_eq!(folder.plain(&report), expected);
     let (json, _) = test(&folder, Format::Json).unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
