@@ -60,7 +60,7 @@ pub struct Stitched {
     track: Arc<Track>,
     spec: RenditionSpec,
     splices: Vec<Splice>,
-    forgotten: Option<Moment>,
+    forgotten: Moment,
     key: SigningKey,
     channel: Slug,
 }

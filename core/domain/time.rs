@@ -21,6 +21,9 @@ pub struct Moment(pub i64);
 pub struct Span(pub i64);
 
 impl Moment {
+    /// Before everything: where an `Option` would cost eight bytes in each of a million sessions.
+    pub const MIN: Self = Self(i64::MIN);
+
     pub fn as_micros(self) -> i64 {
         self.0
     }

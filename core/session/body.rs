@@ -65,7 +65,7 @@ impl BodyKey {
         target_duration: u32,
         direct: bool,
         numbering: &Numbering,
-        forgotten: Option<Moment>,
+        forgotten: Moment,
         splices: &[Splice],
     ) -> Self {
         let splices = splices.iter().map(|s| (s.id, s.pod.id, s.owed.as_micros(), s.outcome)).collect();
@@ -76,7 +76,7 @@ impl BodyKey {
             target_duration,
             direct,
             numbering: numbering.clone(),
-            forgotten: forgotten.filter(|_| !numbering.is_current(forgotten)),
+            forgotten: (!numbering.is_current(forgotten)).then_some(forgotten),
             splices,
         }
     }

@@ -43,14 +43,14 @@ pub struct Render<'a> {
     /// Non-empty splices in order of time.
     pub splices: &'a [Splice],
     /// Start of the last splice that the timeline has forgotten.
-    pub forgotten: Option<Moment>,
+    pub forgotten: Moment,
     /// The same for the whole session and all its renditions.
     pub target_duration: u32,
     pub version: u32,
 }
 
 /// How one rendition of one session is numbered.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Numbering {
     epoch: u32,
     /// What is added to the origin's media and discontinuity sequence numbers before the first remembered splice.
@@ -58,7 +58,7 @@ pub struct Numbering {
     /// Splices that this rendition has entered and that have not left its window.
     entered: Vec<Entered>,
     /// Start of the last splice that has left its window.
-    passed: Option<Moment>,
+    passed: Moment,
     last_msn: u64,
     last_disc: u64,
 }
@@ -92,6 +92,13 @@ pub enum RenderError {
     Empty,
 }
 
+impl Default for Numbering {
+    fn default() -> Self {
+        let shift = Shift::default();
+        Self { epoch: 0, shift, entered: Vec::new(), passed: Moment::MIN, last_msn: 0, last_disc: 0 }
+    }
+}
+
 impl Numbering {
     /// For a rendition that goes on as another of the same session: so discontinuity numbers agree.
     ///
@@ -108,11 +115,11 @@ impl Numbering {
             last_disc: other.last_disc,
         };
         for splice in splices {
-            if Some(splice.avail.start) > next.passed
+            if splice.avail.start > next.passed
                 && next.has_left(splice, track)
                 && let Some(after) = other.after(splice)
             {
-                (next.shift.disc, next.passed) = (after.shift.disc, Some(splice.avail.start));
+                (next.shift.disc, next.passed) = (after.shift.disc, splice.avail.start);
             }
         }
         next
@@ -129,7 +136,7 @@ impl Numbering {
 
     /// Whether it has seen every splice that the timeline has forgotten. A rendition that was not asked for while a
     /// break came and went has not, and must go on as one that has.
-    pub fn is_current(&self, forgotten: Option<Moment>) -> bool {
+    pub fn is_current(&self, forgotten: Moment) -> bool {
         self.passed >= forgotten
     }
 
@@ -144,13 +151,13 @@ impl Render<'_> {
     pub fn render(&self, numbering: &Numbering, address: &dyn AdAddress) -> Result<(String, Numbering), RenderError> {
         let mut numbering = numbering.clone();
         let missed = |splice: &&Splice| {
-            Some(splice.avail.start) > numbering.passed
+            splice.avail.start > numbering.passed
                 && numbering.has_left(splice, self.track)
                 && numbering.after(splice).is_none()
         };
         let last_missed = self.splices.iter().filter(missed).map(|splice| splice.avail.start).max();
         if numbering.epoch != self.track.epoch || !numbering.is_current(self.forgotten) || last_missed.is_some() {
-            numbering = self.restart(&numbering, last_missed);
+            numbering = self.restart(&numbering, last_missed.unwrap_or(Moment::MIN));
         }
         let mut walk = Walk::new(self, numbering, address);
         walk.run();
@@ -159,7 +166,7 @@ impl Render<'_> {
 
     /// The origin counts anew, or the viewer was away for longer than we remember: go on where we stopped, one
     /// discontinuity later.
-    fn restart(&self, before: &Numbering, missed: Option<Moment>) -> Numbering {
+    fn restart(&self, before: &Numbering, missed: Moment) -> Numbering {
         let first = self.track.segments.first();
         let (msn, disc) = first.map_or((0, 0), |segment| (segment.msn, segment.disc));
         let fresh = before.last_msn == 0 && before.last_disc == 0;
@@ -221,7 +228,7 @@ impl<'a> Walk<'a> {
             let start = track.index_at(splice.avail.start);
             let resume = splice.outcome.map(|outcome| track.index_at(outcome.resume));
             let began_before = splice.avail.start + TOLERANCE < track.start() && start == 0;
-            if Some(splice.avail.start) <= self.next.passed {
+            if splice.avail.start <= self.next.passed {
                 continue;
             }
             if self.next.has_left(splice, track) {
@@ -277,7 +284,7 @@ impl<'a> Walk<'a> {
         if let Some(after) = self.next.after(splice) {
             (self.next.shift, self.shift) = (after.shift, after.shift);
         }
-        self.next.passed = Some(splice.avail.start);
+        self.next.passed = splice.avail.start;
         self.next.entered.retain(|entered| entered.splice != splice.id);
     }
 

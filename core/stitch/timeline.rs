@@ -32,7 +32,7 @@ pub struct Outcome {
     pub length: Span,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Timeline {
     splices: Vec<Splice>,
     next_id: u32,
@@ -41,12 +41,18 @@ pub struct Timeline {
     published: Option<Moment>,
     epoch: u32,
     /// Start of the last non-empty splice that was forgotten.
-    forgotten: Option<Moment>,
+    forgotten: Moment,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self { splices: Vec::new(), next_id: 0, owed: Span::ZERO, published: None, epoch: 0, forgotten: Moment::MIN }
+    }
 }
 
 impl Timeline {
     /// Start of the last splice that was forgotten; renditions that have not seen it must not go on by themselves.
-    pub fn forgotten(&self) -> Option<Moment> {
+    pub fn forgotten(&self) -> Moment {
         self.forgotten
     }
 
@@ -90,7 +96,7 @@ impl Timeline {
             self.splices = kept;
             let gone: Vec<Splice> = gone;
             let last = gone.iter().filter(|splice| !splice.pod.is_empty()).map(|splice| splice.avail.start).max();
-            self.forgotten = self.forgotten.max(last);
+            self.forgotten = self.forgotten.max(last.unwrap_or(Moment::MIN));
         }
         let first_visit = self.published.is_none();
         let mut undecided = Vec::new();
