@@ -38,6 +38,8 @@ pub struct TenantRuntime {
     /// Turns for this tenant's decisions.
     pub turns: Arc<Semaphore>,
     creatives: HashMap<Slug, Url>,
+    /// Where each ad stands in the manifest: beacons ask by slug.
+    places: HashMap<Slug, usize>,
     sinks: Vec<(ExtensionUse, Loaded<dyn TrackingSink>)>,
 }
 
@@ -107,6 +109,7 @@ impl TenantRuntime {
             channels.insert(channel.slug.clone(), Arc::new(runtime));
         }
         let creatives = manifest.ads.iter().filter_map(|ad| Some((ad.slug.clone(), creative_url(ad)?))).collect();
+        let places = manifest.ads.iter().enumerate().map(|(place, ad)| (ad.slug.clone(), place)).collect();
         Self {
             version,
             index,
@@ -114,6 +117,7 @@ impl TenantRuntime {
             url_key: SigningKey::new(&parts.master_key.tenant_key(slug, Purpose::Urls)),
             turns: before.map_or_else(|| Arc::new(Semaphore::new(PARALLEL_DECISIONS)), |before| before.turns.clone()),
             creatives,
+            places,
             sinks,
             manifest,
         }
@@ -125,7 +129,7 @@ impl TenantRuntime {
     }
 
     pub fn ad(&self, slug: &str) -> Option<&Ad> {
-        self.manifest.ads.iter().find(|ad| ad.slug.as_str() == slug)
+        self.places.get(slug).and_then(|place| self.manifest.ads.get(*place))
     }
 
     fn sink(&self, mounted: &ExtensionUse, loaded: &Loaded<dyn TrackingSink>, master_key: &MasterKey) -> SinkSpec {
