@@ -4,13 +4,13 @@ use serde_yaml::Value;
 
 use super::{
     limits::*,
-    reader::{Node, show},
+    reader::{Node, Object, show},
     scalars,
     scripts::ScriptPoint,
     tenant::STATUSES,
 };
 use crate::domain::{
-    Ad, AdRule, AdType, Condition, Creative, RuleOperator, RulePart, RuleType, RuleValue, Slug, Status, rule::weekday,
+    Ad, AdRule, AdType, Condition, Creative, ImageCreative, RuleOperator, RulePart, RuleType, RuleValue, Slug, Status, rule::weekday,
 };
 
 pub(super) fn read(node: &Node<'_>) -> Option<Ad> {
@@ -24,7 +24,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<Ad> {
     let creative_node = object.field("creative");
     let creative = creative_node.as_ref().and_then(creative);
     let vast_node = object.field("vast_url");
-    let vast_url = vast_node.as_ref().and_then(scalars::http_url);
+    let vast_url = vast_node.as_ref().and_then(scalars::url_template);
     let click_through_url = object.optional("click_through_url", scalars::http_url);
     let status = object.or("status", Status::Active, |node| scalars::choice(node, STATUSES));
     let labels = object.or("labels", Default::default(), scalars::labels);
@@ -56,14 +56,34 @@ fn reference(node: &Node<'_>, section: &str) -> Option<Slug> {
     Some(slug)
 }
 
+/// `{ hls: … }` for what is stitched, `{ image: …, width: …, height: … }` for what is shown beside or over the stream.
 fn creative(node: &Node<'_>) -> Option<Creative> {
     let object = node.object()?;
-    let has_mp4 = object.map.get("mp4").is_some_and(|value| !value.is_null());
-    let hls =
-        if has_mp4 { object.optional("hls", scalars::http_url) } else { object.required("hls", scalars::http_url) };
+    let others = ["mp4", "image"].iter().any(|key| object.map.get(*key).is_some_and(|value| !value.is_null()));
+    let hls = if others { object.optional("hls", scalars::http_url) } else { object.required("hls", scalars::http_url) };
     object.refuse("mp4", "MP4 creatives are not supported yet", "`hls: …`, a playlist of the ad");
+    let creative = match object.optional("image", scalars::http_url) {
+        Some(url) => image(&object, url).map(Creative::Image),
+        None => hls.map(Creative::Hls),
+    };
     object.finish();
-    hls.map(Creative::Hls)
+    creative
+}
+
+fn image(object: &Object<'_>, url: String) -> Option<ImageCreative> {
+    object.refuse("hls", "a creative is a playlist or a picture, not both", "two ads, one with each");
+    let pixels = |node: &Node<'_>| scalars::integer(node, 1, MAX_PIXELS);
+    let (width, height) = (object.required("width", pixels), object.required("height", pixels));
+    let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let known = [(".png", "image/png"), (".gif", "image/gif"), (".webp", "image/webp"), (".svg", "image/svg+xml")];
+    let guessed = known.iter().find(|(ending, _)| path.ends_with(ending)).map_or("image/jpeg", |(_, kind)| kind);
+    let media_type = object.or("media_type", guessed.to_owned(), scalars::text);
+    Some(ImageCreative {
+        url,
+        media_type,
+        width: u32::try_from(width?).ok()?,
+        height: u32::try_from(height?).ok()?,
+    })
 }
 
 fn rule(node: &Node<'_>) -> Option<AdRule> {

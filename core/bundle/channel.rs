@@ -9,7 +9,7 @@ use super::{
     scripts::ScriptPoint,
     tenant::STATUSES,
 };
-use crate::domain::{Beaconing, Channel, ExtensionRef, MarkerPolicy, MidBreakJoin, PreRoll, Span, Status};
+use crate::domain::{AdServer, Beaconing, Channel, DemandOrder, ExtensionRef, MarkerPolicy, MidBreakJoin, PreRoll, Span, Status};
 
 pub(super) fn read(node: &Node<'_>) -> Option<Channel> {
     let object = node.object()?;
@@ -31,7 +31,9 @@ pub(super) fn read(node: &Node<'_>) -> Option<Channel> {
     let markers = object.or("markers", MarkerPolicy::default(), |node| scalars::choice(node, &["strip", "keep"]));
     let labels = object.or("labels", Default::default(), scalars::labels);
     let config = object.or("config", Json::Object(Default::default()), scalars::config);
-    object.refuse("ad_server", "ad servers (VAST) are not supported yet", "ads with `creative: { hls: … }`");
+    let ad_server = object.optional("ad_server", ad_server);
+    let decision_log_percent = object
+        .or("decision_log_percent", DEFAULT_DECISION_LOG_PERCENT, |node| scalars::integer(node, 0, 100));
     object.finish();
     let slug = slug?;
     Some(Channel {
@@ -46,10 +48,35 @@ pub(super) fn read(node: &Node<'_>) -> Option<Channel> {
         beaconing,
         pre_roll,
         slate,
+        ad_server,
+        decision_log_percent: u8::try_from(decision_log_percent).unwrap_or(0),
         mid_break_join,
         markers,
         labels,
         config,
+    })
+}
+
+fn ad_server(node: &Node<'_>) -> Option<AdServer> {
+    let object = node.object()?;
+    let vast_url = object.required("vast_url", scalars::url_template);
+    let timeout = object.or("timeout_ms", DEFAULT_AD_SERVER_TIMEOUT_MS, |node| {
+        scalars::integer(node, 50, MAX_AD_SERVER_TIMEOUT_MS)
+    });
+    let order = object.or("order", DemandOrder::default(), |node| {
+        scalars::choice(node, &["own_first", "external_first", "merged"])
+    });
+    let priority = object.or("priority", 0, |node| scalars::integer(node, -MAX_PRIORITY, MAX_PRIORITY));
+    let cpm = object.optional("cpm", scalars::cpm);
+    let forwarded_for = object.or("forwarded_for", false, scalars::boolean);
+    object.finish();
+    Some(AdServer {
+        vast_url: vast_url?,
+        timeout: std::time::Duration::from_millis(u64::try_from(timeout).unwrap_or(0)),
+        order,
+        priority: i32::try_from(priority).unwrap_or(0),
+        cpm,
+        forwarded_for,
     })
 }
 

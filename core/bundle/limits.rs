@@ -61,5 +61,16 @@ pub const DEFAULT_BREAK_INTERVAL: Span = Span::from_secs(360);
 pub const DEFAULT_BREAK_DURATION: Span = Span::from_secs(120);
 /// Any ordering fits between these, and sums of them never overflow.
 pub const MAX_PRIORITY: i64 = 1_000_000;
+/// Caps on one campaign: one for each period there is.
+pub const MAX_CAPS: usize = 5;
+/// More impressions than there are evenings of viewers in a year.
+pub const MAX_IMPRESSION_GOAL: i64 = 1_000_000_000_000;
+/// Milliseconds that an external ad server may be given: a break does not wait longer.
+pub const MAX_AD_SERVER_TIMEOUT_MS: i64 = 5_000;
+pub const DEFAULT_AD_SERVER_TIMEOUT_MS: i64 = 1_500;
+/// Of a hundred decisions: enough to replay a rule on, without a write for each viewer.
+pub const DEFAULT_DECISION_LOG_PERCENT: i64 = 10;
+/// Pixels of a picture's side; four times a large screen.
+pub const MAX_PIXELS: i64 = 16_384;
 /// A cap above this caps nobody.
 pub const MAX_CAP_IMPRESSIONS: i64 = 1_000_000;

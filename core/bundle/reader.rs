@@ -78,6 +78,13 @@ impl<'a> Node<'a> {
         self.context.error(&self.path, message, expected);
         None
     }
+    /// Another value in this one's place.
+    pub fn with<'b>(&self, value: &'b Value) -> Node<'b>
+    where
+        'a: 'b,
+    {
+        Node { context: self.context, path: self.path.clone(), value }
+    }
     pub fn child(&self, key: &str, value: &'a Value) -> Self {
         Self { context: self.context, path: join(&self.path, key), value }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::reader::{Context, Item};
-use crate::domain::{Ad, AdType, Campaign, Channel, Slug, Status};
+use crate::domain::{Ad, AdType, Campaign, Channel, Creative, Slug, Status};
 
 pub(super) fn check(context: &Context<'_>, channels: &[Item<Channel>], campaigns: &[Item<Campaign>], ads: &[Item<Ad>]) {
     unique(context, channels.iter().map(|item| (&item.value.slug, &item.path)));
@@ -38,7 +38,7 @@ fn unique<'a>(context: &Context<'_>, slugs: impl Iterator<Item = (&'a Slug, &'a 
 
 /// A slate is an ad that can be stitched at any time.
 fn check_slate(context: &Context<'_>, field: &str, ad: &Ad) {
-    let wrong = if ad.creative.is_none() {
+    let wrong = if !matches!(ad.creative, Some(Creative::Hls(_))) {
         "has no HLS creative"
     } else if ad.ad_type != AdType::Linear {
         "is not linear"

@@ -98,6 +98,30 @@ pub(super) fn money(node: &Node<'_>) -> Option<Money> {
     text.parse().map_or_else(|_| node.error(format!("`{text}` is not an amount"), EXPECTED), Some)
 }
 
+/// A price of a thousand impressions. One impression costs a thousandth: it must be whole micro-units.
+pub(super) fn cpm(node: &Node<'_>) -> Option<Money> {
+    let price = money(node)?;
+    if price.micros() % 1_000 == 0 {
+        return Some(price);
+    }
+    node.error(format!("a CPM of {price} has no exact price for one impression"), "at most three decimals")
+}
+
+/// An absolute http(s) URL with macros in square brackets, which are checked once they are filled in.
+pub(super) fn url_template(node: &Node<'_>) -> Option<String> {
+    let Value::String(text) = node.value else { return http_url(node) };
+    // Macros may stand where a URL may not have brackets or blanks.
+    let filled: String = text.split('[').enumerate().map(|(at, part)| {
+        if at == 0 { part } else { part.split_once(']').map_or(part, |(_, rest)| rest) }
+    }).collect();
+    let plain = Value::String(filled);
+    http_url(&node.with(&plain)).map(|_| text.clone())
+}
+
+pub(super) fn boolean(node: &Node<'_>) -> Option<bool> {
+    node.value.as_bool().or_else(|| node.error(format!("this is {}", kind(node.value)), "true or false"))
+}
+
 /// A length in seconds, whole or decimal, from [`MIN_DURATION`] to `max`.
 pub(super) fn seconds(node: &Node<'_>, max: Span) -> Option<Span> {
     let expected = || format!("seconds, more than 0 and at most {max}");

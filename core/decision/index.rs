@@ -148,7 +148,7 @@ fn indexed_campaign(campaign: &Campaign, zone: &TimeZone) -> IndexedCampaign {
         status: campaign.status,
         starts,
         ends: after.map(|date| local_time::start_of_day(date, zone)),
-        cap: campaign.frequency_cap,
+        cap: campaign.frequency_caps.first().copied(),
         // What has been spent is counted elsewhere; a budget of nothing is spent from the start.
         budget_spent: campaign.budget.is_some_and(|budget| budget.micros() <= 0),
     }

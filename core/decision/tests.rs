@@ -63,7 +63,8 @@ pub(super) fn campaign(name: &str, priority: i32) -> Campaign {
         cpm: None,
         status: CampaignStatus::Active,
         priority,
-        frequency_cap: None,
+        frequency_caps: Vec::new(),
+        impression_goal: None,
         pacing: Pacing::Asap,
         competitive_category: None,
     }
@@ -82,6 +83,8 @@ pub(super) fn channel(name: &str, slate: Option<&str>) -> Channel {
         beaconing: Beaconing::Segment,
         pre_roll: None,
         slate: slate.map(slug),
+        ad_server: None,
+        decision_log_percent: 0,
         mid_break_join: MidBreakJoin::Ads,
         markers: MarkerPolicy::Strip,
         labels: BTreeMap::new(),

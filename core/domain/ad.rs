@@ -20,6 +20,18 @@ pub enum AdType {
 pub enum Creative {
     /// A multivariant or media playlist.
     Hls(String),
+    /// A picture beside or over the stream: what non-linear and companion ads show.
+    Image(ImageCreative),
+}
+
+/// A picture by its address; pixels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageCreative {
+    pub url: String,
+    /// `image/png` and the like.
+    pub media_type: String,
+    pub width: u32,
+    pub height: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -47,12 +47,22 @@ pub struct Campaign {
     pub start_date: Option<(i16, i8, i8)>,
     pub end_date: Option<(i16, i8, i8)>,
     pub budget: Option<Money>,
-    /// Price of a thousand impressions.
+    /// Impressions over the whole flight; the campaign ends when it has them.
+    pub impression_goal: Option<u64>,
+    /// Price of a thousand impressions; at most three decimals, so that one impression costs whole micro-units.
     pub cpm: Option<Money>,
     pub status: CampaignStatus,
     /// Higher is served first.
     pub priority: i32,
-    pub frequency_cap: Option<FrequencyCap>,
+    /// All hold at once.
+    pub frequency_caps: Vec<FrequencyCap>,
     pub pacing: Pacing,
     pub competitive_category: Option<String>,
+}
+
+impl Campaign {
+    /// What one counted impression costs.
+    pub fn impression_price(&self) -> Money {
+        Money::from_micros(self.cpm.map_or(0, |cpm| cpm.micros() / 1_000))
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Slug, Span, Status};
+use super::{Money, Slug, Span, Status};
 
 /// Which extension does a job: one that we ship, or a file in the tenant's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,35 @@ pub struct PreRoll {
     pub max_duration: Span,
 }
 
+/// In which order own campaigns and an external ad server are asked for a break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DemandOrder {
+    /// Own campaigns fill the break; the ad server gets what is left.
+    #[default]
+    OwnFirst,
+    /// The ad server fills the break; own campaigns get what is left.
+    ExternalFirst,
+    /// Both compete by priority and price.
+    Merged,
+}
+
+/// An external ad server that answers with VAST or VMAP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdServer {
+    /// With macros in brackets: `[session.avail_duration_secs]`, `[CACHEBUSTING]`.
+    pub vast_url: String,
+    /// For the whole answer, wrappers included.
+    pub timeout: std::time::Duration,
+    pub order: DemandOrder,
+    /// Priority of its ads where they compete with own campaigns.
+    pub priority: i32,
+    /// Price of a thousand impressions where its answer names none.
+    pub cpm: Option<Money>,
+    /// Sends the viewer's address as `X-Forwarded-For` too.
+    pub forwarded_for: bool,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
     pub slug: Slug,
@@ -75,6 +104,9 @@ pub struct Channel {
     pub pre_roll: Option<PreRoll>,
     /// The ad that fills what the pod leaves over; without it content returns early.
     pub slate: Option<Slug>,
+    pub ad_server: Option<AdServer>,
+    /// Of a hundred decisions, how many are written down so that they can be replayed.
+    pub decision_log_percent: u8,
     pub mid_break_join: MidBreakJoin,
     pub markers: MarkerPolicy,
     /// Free facts for scripts: `{rating: PG, genre: news}`.

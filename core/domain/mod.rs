@@ -16,10 +16,10 @@ pub mod tenant;
 pub mod time;
 pub mod viewer;
 
-pub use ad::{Ad, AdRule, AdType, Creative, RuleOperator, RuleType, RuleValue};
+pub use ad::{Ad, AdRule, AdType, Creative, ImageCreative, RuleOperator, RuleType, RuleValue};
 pub use avail::{Avail, AvailId, AvailKind, Position};
 pub use campaign::{Campaign, CampaignStatus, CapPeriod, FrequencyCap, Pacing};
-pub use channel::{Beaconing, Channel, ExtensionRef, MarkerPolicy, MidBreakJoin, PreRoll};
+pub use channel::{AdServer, Beaconing, Channel, DemandOrder, ExtensionRef, MarkerPolicy, MidBreakJoin, PreRoll};
 pub use clock::{Clock, SystemClock};
 pub use event::{Event, EventType};
 pub use money::Money;

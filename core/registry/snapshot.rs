@@ -164,6 +164,6 @@ fn running(channel: &Channel, known: Option<&Arc<ChannelRuntime>>, parts: &Parts
 }
 
 fn creative_url(ad: &Ad) -> Option<Url> {
-    let Creative::Hls(url) = ad.creative.as_ref()?;
+    let Creative::Hls(url) = ad.creative.as_ref()? else { return None };
     Url::parse(url).ok()
 }

@@ -85,7 +85,7 @@ fn a_flight_covers_both_of_its_days_on_the_tenants_clock() {
 #[test]
 fn caps_count_what_the_session_was_given_of_the_whole_campaign() {
     let check = |per, impressions, seen: &[(&str, u32)], expect: &[&str]| {
-        let capped = Campaign { frequency_cap: Some(FrequencyCap { impressions, per }), ..campaign("capped", 5) };
+        let capped = Campaign { frequency_caps: vec![FrequencyCap { impressions, per }], ..campaign("capped", 5) };
         let ads = ["a", "b", "c"].map(|name| in_campaign(ad(name, 10), "capped"));
         let mut world = World::new([ads.to_vec(), vec![ad("free", 10)]].concat(), vec![capped], 60);
         world.seen = seen.iter().map(|(ad, count)| (slug(ad), *count)).collect();
@@ -105,7 +105,7 @@ fn caps_count_what_the_session_was_given_of_the_whole_campaign() {
 #[test]
 fn a_capped_ad_says_how_often_and_a_surplus_one_that_better_ones_come_first() {
     let cap = Some(FrequencyCap { impressions: 1, per: CapPeriod::Hour });
-    let capped = Campaign { frequency_cap: cap, ..campaign("capped", 0) };
+    let capped = Campaign { frequency_caps: cap.into_iter().collect(), ..campaign("capped", 0) };
     let ads = vec![in_campaign(ad("a", 10), "capped"), in_campaign(ad("b", 10), "capped")];
     let mut world = World::new(ads, vec![capped], 60);
     let (first, second) = if world.pod() == ["a"] { ("a", "b") } else { ("b", "a") };

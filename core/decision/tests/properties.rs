@@ -27,7 +27,8 @@ fn campaigns() -> impl Strategy<Value = Vec<Campaign>> {
         let numbered = specs.into_iter().enumerate();
         let made = numbered.map(|(at, (priority, cap, cpm))| Campaign {
             cpm: Some(Money::from_micros(cpm)),
-            frequency_cap: (cap > 0).then_some(FrequencyCap { impressions: cap, per: CapPeriod::Session }),
+            frequency_caps: (cap > 0).then_some(FrequencyCap { impressions: cap, per: CapPeriod::Session }).into_iter().collect(),
+            impression_goal: None,
             ..campaign(&format!("campaign-{}", at + 1), priority)
         });
         made.collect()
@@ -74,7 +75,7 @@ proptest! {
             prop_assert!(ad.status == Status::Active && (ad.rules.is_empty() || &*world.viewer.geo == "US"));
         }
         for campaign in &world.manifest.campaigns {
-            let Some(cap) = campaign.frequency_cap else { continue };
+            let Some(cap) = campaign.frequency_caps.first() else { continue };
             let of_campaign = |ad: &Slug| {
                 world.manifest.ads.iter().any(|other| other.slug == *ad && other.campaign.as_ref() == Some(&campaign.slug))
             };
