@@ -8,6 +8,7 @@
 mod ad;
 mod campaign;
 mod channel;
+mod document;
 mod error;
 mod extensions;
 mod files;
@@ -15,6 +16,7 @@ mod limits;
 mod places;
 mod reader;
 mod refs;
+pub mod render;
 mod scalars;
 mod scripts;
 mod suggest;
@@ -23,6 +25,7 @@ mod tenant;
 mod tests;
 mod yaml;
 
+pub use document::{Document, Section};
 pub use error::{BundleError, BundleErrors};
 pub use files::{BundleFiles, MANIFEST_FILE};
 pub use limits::*;
@@ -56,7 +59,7 @@ pub fn parse_located(files: &BundleFiles) -> Result<Parsed, BundleErrors> {
     };
     let (value, places) = yaml::load(text)?;
     let context = Context::new(files, &value, places);
-    let manifest = read_manifest(&Node::root(&context));
+    let manifest = read_manifest(&Node::at(&context, String::new(), &value));
     let (errors, places) = context.finish();
     match manifest {
         Some(manifest) if errors.is_empty() => Ok(Parsed { manifest, places }),

@@ -10,7 +10,8 @@ use super::{
     tenant::STATUSES,
 };
 use crate::domain::{
-    Ad, AdRule, AdType, Condition, Creative, ImageCreative, RuleOperator, RulePart, RuleType, RuleValue, Slug, Status, rule::weekday,
+    Ad, AdRule, AdType, Condition, Creative, ImageCreative, RuleOperator, RulePart, RuleType, RuleValue, Slug, Status,
+    rule::weekday,
 };
 
 pub(super) fn read(node: &Node<'_>) -> Option<Ad> {
@@ -60,7 +61,8 @@ fn reference(node: &Node<'_>, section: &str) -> Option<Slug> {
 fn creative(node: &Node<'_>) -> Option<Creative> {
     let object = node.object()?;
     let others = ["mp4", "image"].iter().any(|key| object.map.get(*key).is_some_and(|value| !value.is_null()));
-    let hls = if others { object.optional("hls", scalars::http_url) } else { object.required("hls", scalars::http_url) };
+    let hls =
+        if others { object.optional("hls", scalars::http_url) } else { object.required("hls", scalars::http_url) };
     object.refuse("mp4", "MP4 creatives are not supported yet", "`hls: …`, a playlist of the ad");
     let creative = match object.optional("image", scalars::http_url) {
         Some(url) => image(&object, url).map(Creative::Image),
@@ -78,12 +80,7 @@ fn image(object: &Object<'_>, url: String) -> Option<ImageCreative> {
     let known = [(".png", "image/png"), (".gif", "image/gif"), (".webp", "image/webp"), (".svg", "image/svg+xml")];
     let guessed = known.iter().find(|(ending, _)| path.ends_with(ending)).map_or("image/jpeg", |(_, kind)| kind);
     let media_type = object.or("media_type", guessed.to_owned(), scalars::text);
-    Some(ImageCreative {
-        url,
-        media_type,
-        width: u32::try_from(width?).ok()?,
-        height: u32::try_from(height?).ok()?,
-    })
+    Some(ImageCreative { url, media_type, width: u32::try_from(width?).ok()?, height: u32::try_from(height?).ok()? })
 }
 
 fn rule(node: &Node<'_>) -> Option<AdRule> {

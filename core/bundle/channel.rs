@@ -9,7 +9,9 @@ use super::{
     scripts::ScriptPoint,
     tenant::STATUSES,
 };
-use crate::domain::{AdServer, Beaconing, Channel, DemandOrder, ExtensionRef, MarkerPolicy, MidBreakJoin, PreRoll, Span, Status};
+use crate::domain::{
+    AdServer, Beaconing, Channel, DemandOrder, ExtensionRef, MarkerPolicy, MidBreakJoin, PreRoll, Span, Status,
+};
 
 pub(super) fn read(node: &Node<'_>) -> Option<Channel> {
     let object = node.object()?;
@@ -32,8 +34,8 @@ pub(super) fn read(node: &Node<'_>) -> Option<Channel> {
     let labels = object.or("labels", Default::default(), scalars::labels);
     let config = object.or("config", Json::Object(Default::default()), scalars::config);
     let ad_server = object.optional("ad_server", ad_server);
-    let decision_log_percent = object
-        .or("decision_log_percent", DEFAULT_DECISION_LOG_PERCENT, |node| scalars::integer(node, 0, 100));
+    let decision_log_percent =
+        object.or("decision_log_percent", DEFAULT_DECISION_LOG_PERCENT, |node| scalars::integer(node, 0, 100));
     object.finish();
     let slug = slug?;
     Some(Channel {
@@ -60,12 +62,10 @@ pub(super) fn read(node: &Node<'_>) -> Option<Channel> {
 fn ad_server(node: &Node<'_>) -> Option<AdServer> {
     let object = node.object()?;
     let vast_url = object.required("vast_url", scalars::url_template);
-    let timeout = object.or("timeout_ms", DEFAULT_AD_SERVER_TIMEOUT_MS, |node| {
-        scalars::integer(node, 50, MAX_AD_SERVER_TIMEOUT_MS)
-    });
-    let order = object.or("order", DemandOrder::default(), |node| {
-        scalars::choice(node, &["own_first", "external_first", "merged"])
-    });
+    let timeout = object
+        .or("timeout_ms", DEFAULT_AD_SERVER_TIMEOUT_MS, |node| scalars::integer(node, 50, MAX_AD_SERVER_TIMEOUT_MS));
+    let order = object
+        .or("order", DemandOrder::default(), |node| scalars::choice(node, &["own_first", "external_first", "merged"]));
     let priority = object.or("priority", 0, |node| scalars::integer(node, -MAX_PRIORITY, MAX_PRIORITY));
     let cpm = object.optional("cpm", scalars::cpm);
     let forwarded_for = object.or("forwarded_for", false, scalars::boolean);

@@ -8,7 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{BundleError, BundleErrors, limits::*};
+use super::{BundleError, BundleErrors, limits::*, render};
+use crate::domain::TenantManifest;
 
 /// The file that makes a folder a bundle.
 pub const MANIFEST_FILE: &str = "tenant.yaml";
@@ -52,6 +53,14 @@ impl BundleFiles {
             errors.push(BundleError::of_file(MANIFEST_FILE, bundle_too_large(), ""));
         }
         if errors.is_empty() { Ok(()) } else { Err(BundleErrors::new(errors)) }
+    }
+
+    /// A bundle that says what `manifest` does, always in the same bytes: `tenant.yaml` and the scripts.
+    pub fn of(manifest: &TenantManifest) -> Self {
+        let mut files = manifest.scripts.clone();
+        // JSON values always have a spelling in YAML.
+        files.insert(MANIFEST_FILE.to_owned(), serde_yaml::to_string(&render::manifest(manifest)).unwrap_or_default());
+        Self { files }
     }
 
     pub fn has(&self, path: &str) -> bool {

@@ -3,7 +3,7 @@
 //! An [`Object`] knows which keys were asked for; [`Object::finish`] reports the others. It does not know what fields
 //! mean; the section readers do.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{borrow::Cow, cell::RefCell, collections::BTreeSet};
 
 use serde_yaml::{Mapping, Value};
 
@@ -11,9 +11,8 @@ use super::{BundleError, BundleFiles, MAX_ERRORS, places::Places, suggest::did_y
 
 pub(super) struct Context<'a> {
     pub files: &'a BundleFiles,
-    root: &'a Value,
     /// The slugs of each section as they stand in the text: an item with mistakes of its own can still be referred to.
-    declared: [(&'static str, BTreeSet<&'a str>); 3],
+    declared: [(&'static str, BTreeSet<Cow<'a, str>>); 3],
     places: Places,
     errors: RefCell<Vec<BundleError>>,
 }
@@ -22,9 +21,19 @@ impl<'a> Context<'a> {
     pub fn new(files: &'a BundleFiles, root: &'a Value, places: Places) -> Self {
         let declared = ["channels", "campaigns", "ads"].map(|section| {
             let items = root.get(section).and_then(Value::as_sequence).into_iter().flatten();
-            (section, items.filter_map(|item| item.get("slug").and_then(Value::as_str)).collect())
+            (section, items.filter_map(|item| item.get("slug").and_then(Value::as_str)).map(Cow::Borrowed).collect())
         });
-        Self { files, root, declared, places, errors: RefCell::default() }
+        Self { files, declared, places, errors: RefCell::default() }
+    }
+
+    /// For items that stand alone, among others with these slugs.
+    pub fn over(files: &'a BundleFiles, declared: [(&'static str, BTreeSet<String>); 3], places: Places) -> Self {
+        let declared = declared.map(|(section, slugs)| (section, slugs.into_iter().map(Cow::Owned).collect()));
+        Self { files, declared, places, errors: RefCell::default() }
+    }
+
+    pub fn has(&self, section: &str, slug: &str) -> bool {
+        self.declared.iter().any(|(name, slugs)| *name == section && slugs.contains(slug))
     }
 
     /// Reports a slug that no item of `section` has.
@@ -34,7 +43,7 @@ impl<'a> Context<'a> {
             let one = section.trim_end_matches('s');
             // Beyond the errors that are shown nobody reads a suggestion, and finding it compares with every slug.
             let looked_through = declared.filter(|_| self.errors.borrow().len() <= MAX_ERRORS);
-            let meant = did_you_mean(slug, looked_through.into_iter().flatten().copied());
+            let meant = did_you_mean(slug, looked_through.into_iter().flatten().map(AsRef::as_ref));
             let message = format!("there is no {one} `{slug}`{meant}");
             self.error(field, message, format!("the slug of one of the {section} in this file"));
         }
@@ -67,8 +76,8 @@ pub(super) struct Item<T> {
 }
 
 impl<'a> Node<'a> {
-    pub fn root(context: &'a Context<'a>) -> Self {
-        Self { context, path: String::new(), value: context.root }
+    pub fn at(context: &'a Context<'a>, path: String, value: &'a Value) -> Self {
+        Self { context, path, value }
     }
     pub fn context(&self) -> &'a Context<'a> {
         self.context

@@ -2,8 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::ScriptPoint;
 use super::reader::{Context, Item};
-use crate::domain::{Ad, AdType, Campaign, Channel, Creative, Slug, Status};
+use crate::domain::{
+    Ad, AdType, Campaign, Channel, Creative, ExtensionRef, RuleOperator, RuleType, RuleValue, Slug, Status,
+    TenantManifest,
+};
 
 pub(super) fn check(context: &Context<'_>, channels: &[Item<Channel>], campaigns: &[Item<Campaign>], ads: &[Item<Ad>]) {
     unique(context, channels.iter().map(|item| (&item.value.slug, &item.path)));
@@ -49,4 +53,51 @@ fn check_slate(context: &Context<'_>, field: &str, ad: &Ad) {
     };
     let message = format!("the slate `{}` {wrong}", ad.slug);
     context.error(field, message, "an active linear ad with `creative: { hls: … }`");
+}
+
+/// What items say of others that are gone: for items that nobody reads anew because they did not change.
+pub(super) fn dangling(context: &Context<'_>, manifest: &TenantManifest) {
+    let file = |field: &dyn Fn() -> String, point: ScriptPoint, source: &ExtensionRef| {
+        if let ExtensionRef::File(path) = source
+            && !context.files.has(path)
+        {
+            context.error(&field(), format!("there is no file `{path}` in the bundle"), point.expected());
+        }
+    };
+    for channel in &manifest.channels {
+        let field = |name: &str| format!("channels[{}].{name}", channel.slug);
+        file(&|| field("ad_break_strategy"), ScriptPoint::Detector, &channel.detector);
+        file(&|| field("fill_strategy"), ScriptPoint::Fill, &channel.fill);
+    }
+    for ad in &manifest.ads {
+        if let Some(campaign) = ad.campaign.as_ref().filter(|slug| !context.has("campaigns", slug.as_str())) {
+            context.known(&format!("ads[{}].campaign", ad.slug), "campaigns", campaign.as_str());
+        }
+        for (at, rule) in ad.rules.iter().enumerate() {
+            let field = || format!("ads[{}].rules[{at}].value", ad.slug);
+            let values = match &rule.value {
+                RuleValue::One(one) => std::slice::from_ref(one),
+                RuleValue::Many(many) => many.as_slice(),
+                RuleValue::Range { .. } => &[],
+            };
+            match rule.kind {
+                RuleType::Channel if rule.operator != RuleOperator::Contains => {
+                    for slug in values.iter().filter(|slug| !context.has("channels", slug)) {
+                        context.known(&field(), "channels", slug);
+                    }
+                }
+                RuleType::Script => values
+                    .iter()
+                    .for_each(|name| file(&field, ScriptPoint::Targeting, &super::scripts::rule_source(name))),
+                _ => {}
+            }
+        }
+    }
+    let mounts =
+        [("targeting", ScriptPoint::Targeting, &manifest.targeting), ("sinks", ScriptPoint::Sink, &manifest.sinks)];
+    for (list, point, mounted) in mounts {
+        for (at, mounted) in mounted.iter().enumerate() {
+            file(&|| format!("extensions.{list}[{at}].use"), point, &mounted.source);
+        }
+    }
 }

@@ -111,9 +111,11 @@ pub(super) fn cpm(node: &Node<'_>) -> Option<Money> {
 pub(super) fn url_template(node: &Node<'_>) -> Option<String> {
     let Value::String(text) = node.value else { return http_url(node) };
     // Macros may stand where a URL may not have brackets or blanks.
-    let filled: String = text.split('[').enumerate().map(|(at, part)| {
-        if at == 0 { part } else { part.split_once(']').map_or(part, |(_, rest)| rest) }
-    }).collect();
+    let filled: String = text
+        .split('[')
+        .enumerate()
+        .map(|(at, part)| if at == 0 { part } else { part.split_once(']').map_or(part, |(_, rest)| rest) })
+        .collect();
     let plain = Value::String(filled);
     http_url(&node.with(&plain)).map(|_| text.clone())
 }

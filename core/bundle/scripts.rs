@@ -32,7 +32,7 @@ impl ScriptPoint {
         }
     }
 
-    fn expected(self) -> String {
+    pub(super) fn expected(self) -> String {
         let folder = self.folder();
         let words: String = self.words().iter().map(|word| format!("{word}, ")).collect();
         format!("{words}`shipped:{folder}/…` or the path of a .rhai file in this folder")
@@ -65,6 +65,16 @@ impl ScriptPoint {
         let scripts = files.files.keys().map(String::as_str).filter(|path| path.ends_with(".rhai"));
         let meant = did_you_mean(path, scripts);
         node.error(format!("there is no file `{path}` in the bundle{meant}"), self.expected())
+    }
+
+    /// As [`reference`](Self::reference) reads it, in its shortest spelling.
+    pub(super) fn written(self, source: &ExtensionRef) -> String {
+        let ExtensionRef::Shipped(name) = source else { return source.to_string() };
+        match name.strip_prefix(self.folder()).and_then(|rest| rest.strip_prefix('/')) {
+            Some(word) if self.words().contains(&word) => word.to_owned(),
+            Some(short) => format!("shipped:{short}"),
+            None => source.to_string(),
+        }
     }
 
     fn shipped(self, node: &Node<'_>, name: &str) -> Option<ExtensionRef> {
@@ -117,7 +127,7 @@ pub fn script_uses(manifest: &TenantManifest) -> Vec<ScriptUse> {
 }
 
 /// A `script` rule holds its extension as `ExtensionRef` prints it.
-fn rule_source(name: &str) -> ExtensionRef {
+pub(super) fn rule_source(name: &str) -> ExtensionRef {
     match name.strip_prefix("shipped:") {
         Some(shipped) => ExtensionRef::Shipped(shipped.to_owned()),
         None => ExtensionRef::File(name.to_owned()),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::TenantManifest;
 
 const GOOD: &str = include_str!("../../tests/bundles/good-full/tenant.yaml");
 
@@ -81,4 +82,63 @@ fn a_bundle_as_large_as_allowed_is_read_in_reasonable_time() {
     let manifest = parse(&bundle(&text)).unwrap();
     assert_eq!((manifest.ads.len(), manifest.campaigns.len()), (MAX_ADS, 1_000));
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
+fn full() -> TenantManifest {
+    parse(&bundle(GOOD)).unwrap()
+}
+
+#[test]
+fn what_is_written_reads_back_as_the_same_manifest_and_the_same_bytes() {
+    let manifest = full();
+    let files = BundleFiles::of(&manifest);
+    let again = parse(&files).unwrap();
+    assert_eq!(again, manifest);
+    assert_eq!(BundleFiles::of(&again), files);
+}
+
+#[test]
+fn a_document_without_edits_is_its_manifest() {
+    let mut manifest = full();
+    manifest.ads.sort_by(|a, b| a.slug.cmp(&b.slug));
+    assert_eq!(Document::new(manifest.clone().into()).into_manifest().unwrap(), manifest);
+}
+
+#[test]
+fn a_document_filled_from_nothing_is_the_manifest_that_filled_it() {
+    let mut manifest = full();
+    manifest.ads.sort_by(|a, b| a.slug.cmp(&b.slug));
+    let mut document = Document::empty();
+    document.replace(&manifest);
+    assert_eq!(document.into_manifest().unwrap(), manifest);
+}
+
+#[test]
+fn an_edit_is_read_by_the_same_rules_and_named_by_slug() {
+    let mut document = Document::new(full().into());
+    let mut ad = document.item(Section::Ads, "coca-cola-30").unwrap();
+    ad["duration_seconds"] = serde_json::json!("long");
+    ad["campain"] = serde_json::json!("x");
+    document.put(Section::Ads, "coca-cola-30", ad);
+    let errors = document.into_manifest().unwrap_err();
+    let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["ads[coca-cola-30].campain", "ads[coca-cola-30].duration_seconds"]);
+}
+
+#[test]
+fn what_is_still_referred_to_cannot_go() {
+    let gone = |edit: fn(&mut Document)| {
+        let mut document = Document::new(full().into());
+        edit(&mut document);
+        let errors = document.into_manifest().unwrap_err();
+        errors.iter().map(|error| error.field.clone()).collect::<Vec<_>>()
+    };
+    let campaign = gone(|document| assert!(document.remove(Section::Campaigns, "summer-sale")));
+    assert_eq!(campaign, ["ads[coca-cola-30].campaign"]);
+    let slate = gone(|document| assert!(document.remove(Section::Ads, "station-slate")));
+    assert_eq!(slate, ["channels[news].slate"]);
+    let script = gone(|document| assert!(document.remove_script("rules/kids.rhai")));
+    assert_eq!(script, ["extensions.targeting[0].use"]);
+    let channel = gone(|document| assert!(document.remove(Section::Channels, "news")));
+    assert_eq!(channel, ["ads[coca-cola-30].rules[5].value"]);
 }

@@ -27,7 +27,10 @@ fn campaigns() -> impl Strategy<Value = Vec<Campaign>> {
         let numbered = specs.into_iter().enumerate();
         let made = numbered.map(|(at, (priority, cap, cpm))| Campaign {
             cpm: Some(Money::from_micros(cpm)),
-            frequency_caps: (cap > 0).then_some(FrequencyCap { impressions: cap, per: CapPeriod::Session }).into_iter().collect(),
+            frequency_caps: (cap > 0)
+                .then_some(FrequencyCap { impressions: cap, per: CapPeriod::Session })
+                .into_iter()
+                .collect(),
             impression_goal: None,
             ..campaign(&format!("campaign-{}", at + 1), priority)
         });
