@@ -84,6 +84,7 @@ fn read_manifest(root: &Node<'_>) -> Option<TenantManifest> {
         ads: ads.into_iter().map(|item| item.value).collect(),
         targeting: extensions.targeting,
         sinks: extensions.sinks,
+        trial: extensions.trial,
         scripts: root.context().files.scripts(),
     })
 }

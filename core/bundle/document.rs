@@ -218,9 +218,11 @@ impl Document {
         };
         let extensions = match &self.extensions {
             Some(value) => read_one(context, "extensions", value, extensions::read),
-            None => {
-                base.map(|base| extensions::Extensions { targeting: base.targeting.clone(), sinks: base.sinks.clone() })
-            }
+            None => base.map(|base| extensions::Extensions {
+                targeting: base.targeting.clone(),
+                sinks: base.sinks.clone(),
+                trial: base.trial.clone(),
+            }),
         };
         let channels =
             self.section(context, Section::Channels, |base| &base.channels, |c: &Channel| &c.slug, channel::read);
@@ -236,6 +238,7 @@ impl Document {
             ads: ads.into_iter().map(|item| item.value).collect(),
             targeting: extensions.targeting,
             sinks: extensions.sinks,
+            trial: extensions.trial,
             scripts: files.scripts(),
         };
         // What was not read now may speak of something that is gone now.

@@ -1,30 +1,76 @@
 //! The `extensions:` section: what a tenant mounts at its targeting and sink points.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
+use serde_yaml::Value;
 
 use super::{
     limits::*,
-    reader::Node,
+    reader::{Node, show},
     scalars::{self, Wildcard},
     scripts::ScriptPoint,
 };
-use crate::domain::{ExtensionUse, OnError};
+use crate::domain::{ExtensionUse, OnError, Trial};
 
 #[derive(Default)]
 pub(super) struct Extensions {
     pub targeting: Vec<ExtensionUse>,
     pub sinks: Vec<ExtensionUse>,
+    pub trial: Option<Trial>,
 }
 
 pub(super) fn read(node: &Node<'_>) -> Option<Extensions> {
     let object = node.object()?;
     let targeting = object.list("targeting", MAX_TARGETING, |node| mount(node, ScriptPoint::Targeting));
     let sinks = object.list("sinks", MAX_SINKS, |node| mount(node, ScriptPoint::Sink));
+    let trial = object.optional("trial", trial);
     object.finish();
     Some(Extensions {
+        trial,
         targeting: targeting.into_iter().map(|item| item.value).collect(),
         sinks: sinks.into_iter().map(|item| item.value).collect(),
     })
+}
+
+/// `{ scripts: { rules/kids.rhai: rules/kids-2.rhai }, mode: canary, percent: 10, max_error_percent: 2 }`.
+fn trial(node: &Node<'_>) -> Option<Trial> {
+    let object = node.object()?;
+    let scripts = object.required("scripts", tried);
+    let mode = object.required("mode", |node| scalars::choice(node, &["shadow", "canary"]));
+    let percent = object.or("percent", DEFAULT_TRIAL_PERCENT, |node| scalars::integer(node, 1, 100));
+    let errors = object.or("max_error_percent", DEFAULT_TRIAL_ERRORS, |node| scalars::integer(node, 0, 100));
+    object.finish();
+    let small = |number: i64| u8::try_from(number).unwrap_or(0);
+    Some(Trial { scripts: scripts?, mode: mode?, percent: small(percent), max_error_percent: small(errors) })
+}
+
+/// Both sides name scripts of this bundle, or shipped ones.
+fn tried(node: &Node<'_>) -> Option<BTreeMap<String, String>> {
+    let object = node.object()?;
+    if object.map.is_empty() || object.map.len() > MAX_TARGETING {
+        return node.error(format!("there are {} scripts", object.map.len()), format!("1 to {MAX_TARGETING}"));
+    }
+    let mut scripts = BTreeMap::new();
+    for (key, value) in object.map {
+        let Some(path) = key.as_str() else {
+            return node.error(format!("the key {} is not text", show(key)), "the path of a mounted script");
+        };
+        let next = node.child(path, value);
+        let point = |node: &Node<'_>| {
+            let text = scalars::text(node)?;
+            // Shipped scripts say by their folder which point they are for.
+            let fill = text.starts_with("shipped:fill/") || text == "best_effort" || text == "strict";
+            let point = if fill { ScriptPoint::Fill } else { ScriptPoint::Targeting };
+            point.reference(node).map(|source| source.to_string())
+        };
+        let key = Value::String(path.to_owned());
+        let mounted = point(&node.with(&key));
+        if let (Some(mounted), Some(next)) = (mounted, point(&next)) {
+            scripts.insert(mounted, next);
+        }
+    }
+    Some(scripts)
 }
 
 fn mount(node: &Node<'_>, point: ScriptPoint) -> Option<ExtensionUse> {

@@ -8,8 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
+
 use super::{BundleError, BundleErrors, limits::*, render};
-use crate::domain::TenantManifest;
+use crate::{domain::TenantManifest, secret::hex};
 
 /// The file that makes a folder a bundle.
 pub const MANIFEST_FILE: &str = "tenant.yaml";
@@ -61,6 +63,16 @@ impl BundleFiles {
         // JSON values always have a spelling in YAML.
         files.insert(MANIFEST_FILE.to_owned(), serde_yaml::to_string(&render::manifest(manifest)).unwrap_or_default());
         Self { files }
+    }
+
+    /// SHA-256 over paths and texts, each with its length before it so that no two sets of files look alike.
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in self.files.iter().flat_map(|(path, text)| [path, text]) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        hex(&hash.finalize())
     }
 
     pub fn has(&self, path: &str) -> bool {

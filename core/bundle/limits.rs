@@ -61,6 +61,10 @@ pub const DEFAULT_BREAK_INTERVAL: Span = Span::from_secs(360);
 pub const DEFAULT_BREAK_DURATION: Span = Span::from_secs(120);
 /// Any ordering fits between these, and sums of them never overflow.
 pub const MAX_PRIORITY: i64 = 1_000_000;
+/// A trial starts with few: they are the ones who suffer.
+pub const DEFAULT_TRIAL_PERCENT: i64 = 10;
+/// A script that worked before it was tried fails for nobody.
+pub const DEFAULT_TRIAL_ERRORS: i64 = 1;
 /// Caps on one campaign: one for each period there is.
 pub const MAX_CAPS: usize = 5;
 /// More impressions than there are evenings of viewers in a year.

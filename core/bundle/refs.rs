@@ -93,6 +93,10 @@ pub(super) fn dangling(context: &Context<'_>, manifest: &TenantManifest) {
             }
         }
     }
+    for script in manifest.trial.iter().flat_map(|trial| trial.scripts.iter().flat_map(|(from, to)| [from, to])) {
+        let field = || format!("extensions.trial.scripts.{script}");
+        file(&field, ScriptPoint::Targeting, &super::scripts::rule_source(script));
+    }
     let mounts =
         [("targeting", ScriptPoint::Targeting, &manifest.targeting), ("sinks", ScriptPoint::Sink, &manifest.sinks)];
     for (list, point, mounted) in mounts {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::scripts::ScriptPoint;
 use crate::domain::{
     Ad, AdRule, AdServer, Campaign, Channel, Creative, ExtensionUse, FrequencyCap, RuleOperator, RuleType, RuleValue,
-    Span, Tenant, TenantManifest,
+    Span, Tenant, TenantManifest, Trial,
 };
 
 /// The `tenant:` section.
@@ -154,8 +154,18 @@ pub fn extensions(manifest: &TenantManifest) -> Value {
     };
     let mut out = Fields::default();
     out.filled("targeting", manifest.targeting.iter().map(mount(ScriptPoint::Targeting)).collect::<Vec<_>>());
+    out.some("trial", manifest.trial.as_ref().map(trial));
     out.filled("sinks", manifest.sinks.iter().map(mount(ScriptPoint::Sink)).collect::<Vec<_>>());
     out.done()
+}
+
+fn trial(trial: &Trial) -> Value {
+    json!({
+        "scripts": trial.scripts,
+        "mode": trial.mode,
+        "percent": trial.percent,
+        "max_error_percent": trial.max_error_percent,
+    })
 }
 
 /// The whole `tenant.yaml`; sections without items are left out.

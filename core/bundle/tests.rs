@@ -10,7 +10,8 @@ use crate::domain::TenantManifest;
 const GOOD: &str = include_str!("../../tests/bundles/good-full/tenant.yaml");
 
 fn bundle(text: &str) -> BundleFiles {
-    let scripts = ["rules/fill.rhai", "rules/kids.rhai"].map(|path| (path.to_owned(), String::new()));
+    let scripts =
+        ["rules/fill.rhai", "rules/kids.rhai", "rules/kids-2.rhai"].map(|path| (path.to_owned(), String::new()));
     let mut files = BundleFiles { files: scripts.into() };
     files.files.insert(MANIFEST_FILE.into(), text.to_owned());
     files

@@ -128,6 +128,7 @@ impl World {
                 campaigns,
                 ads,
                 targeting: Vec::new(),
+                trial: None,
                 sinks: Vec::new(),
                 scripts: BTreeMap::new(),
             },

@@ -25,6 +25,6 @@ pub use event::{Event, EventType};
 pub use money::Money;
 pub use rule::{BitSet, Condition, RuleError, RulePart};
 pub use slug::Slug;
-pub use tenant::{ExtensionUse, OnError, Status, Tenant, TenantManifest};
+pub use tenant::{ExtensionUse, OnError, Status, Tenant, TenantManifest, Trial, TrialMode};
 pub use time::{Moment, Span};
 pub use viewer::{DeviceType, Viewer};

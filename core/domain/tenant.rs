@@ -50,6 +50,28 @@ pub struct ExtensionUse {
     pub allow_hosts: Vec<String>,
 }
 
+/// How a new version of a script is tried beside the one that serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrialMode {
+    /// Decides as well, and nobody sees what.
+    Shadow,
+    /// Decides for a share of the sessions.
+    Canary,
+}
+
+/// Scripts that stand in for others, for a while and under watch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Paths: what is mounted now → what is tried in its place.
+    pub scripts: BTreeMap<String, String>,
+    pub mode: TrialMode,
+    /// Of a hundred sessions; a session stays on its side.
+    pub percent: u8,
+    /// More failed calls than this, of a hundred, end the trial.
+    pub max_error_percent: u8,
+}
+
 /// All that one bundle declares, validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TenantManifest {
@@ -59,6 +81,7 @@ pub struct TenantManifest {
     pub ads: Vec<Ad>,
     pub targeting: Vec<ExtensionUse>,
     pub sinks: Vec<ExtensionUse>,
+    pub trial: Option<Trial>,
     /// Script text by the path used in the bundle (`rules/kids.rhai`).
     pub scripts: BTreeMap<String, String>,
 }
