@@ -30,7 +30,7 @@ pub use error::{BundleError, BundleErrors};
 pub use files::{BundleFiles, MANIFEST_FILE};
 pub use limits::*;
 pub use places::Places;
-pub use scripts::{ScriptPoint, ScriptUse, script_uses};
+pub use scripts::{ScriptPoint, ScriptUse, extension_ref, script_uses};
 pub use suggest::closest;
 
 use crate::domain::TenantManifest;

@@ -67,7 +67,10 @@ fn a_full_bundle_is_read_field_by_field() {
     assert_eq!(cola.rules[4].value, RuleValue::One("shipped:targeting/geo".into()));
     assert_eq!(manifest.sinks[0].source, ExtensionRef::Shipped("sink/webhook".into()));
     assert_eq!(manifest.sinks[0].allow_hosts, ["hooks.example.com"]);
-    assert_eq!(manifest.scripts.keys().collect::<Vec<_>>(), ["rules/fill.rhai", "rules/kids.rhai"]);
+    assert_eq!(
+        manifest.scripts.keys().collect::<Vec<_>>(),
+        ["rules/fill.rhai", "rules/kids-2.rhai", "rules/kids.rhai"]
+    );
 }
 
 #[test]

@@ -88,14 +88,14 @@ pub(super) fn dangling(context: &Context<'_>, manifest: &TenantManifest) {
                 }
                 RuleType::Script => values
                     .iter()
-                    .for_each(|name| file(&field, ScriptPoint::Targeting, &super::scripts::rule_source(name))),
+                    .for_each(|name| file(&field, ScriptPoint::Targeting, &super::scripts::extension_ref(name))),
                 _ => {}
             }
         }
     }
     for script in manifest.trial.iter().flat_map(|trial| trial.scripts.iter().flat_map(|(from, to)| [from, to])) {
         let field = || format!("extensions.trial.scripts.{script}");
-        file(&field, ScriptPoint::Targeting, &super::scripts::rule_source(script));
+        file(&field, ScriptPoint::Targeting, &super::scripts::extension_ref(script));
     }
     let mounts =
         [("targeting", ScriptPoint::Targeting, &manifest.targeting), ("sinks", ScriptPoint::Sink, &manifest.sinks)];

@@ -113,7 +113,7 @@ pub fn script_uses(manifest: &TenantManifest) -> Vec<ScriptUse> {
     for (at, ad) in manifest.ads.iter().enumerate() {
         for (rule_at, rule) in ad.rules.iter().enumerate() {
             if let (RuleType::Script, RuleValue::One(name)) = (rule.kind, &rule.value) {
-                add(ScriptPoint::Targeting, &rule_source(name), format!("ads[{at}].rules[{rule_at}].value"));
+                add(ScriptPoint::Targeting, &extension_ref(name), format!("ads[{at}].rules[{rule_at}].value"));
             }
         }
     }
@@ -126,8 +126,8 @@ pub fn script_uses(manifest: &TenantManifest) -> Vec<ScriptUse> {
     uses
 }
 
-/// A `script` rule holds its extension as `ExtensionRef` prints it.
-pub(super) fn rule_source(name: &str) -> ExtensionRef {
+/// An extension by the name that `ExtensionRef` prints: what rules and trials hold.
+pub fn extension_ref(name: &str) -> ExtensionRef {
     match name.strip_prefix("shipped:") {
         Some(shipped) => ExtensionRef::Shipped(shipped.to_owned()),
         None => ExtensionRef::File(name.to_owned()),

@@ -135,11 +135,11 @@ fn what_is_still_referred_to_cannot_go() {
         errors.iter().map(|error| error.field.clone()).collect::<Vec<_>>()
     };
     let campaign = gone(|document| assert!(document.remove(Section::Campaigns, "summer-sale")));
-    assert_eq!(campaign, ["ads[coca-cola-30].campaign"]);
+    assert_eq!(campaign, ["ads[coca-cola-30].campaign", "ads[cola-banner].campaign"]);
     let slate = gone(|document| assert!(document.remove(Section::Ads, "station-slate")));
     assert_eq!(slate, ["channels[news].slate"]);
     let script = gone(|document| assert!(document.remove_script("rules/kids.rhai")));
-    assert_eq!(script, ["extensions.targeting[0].use"]);
+    assert_eq!(script, ["extensions.targeting[0].use", "extensions.trial.scripts.rules/kids.rhai"]);
     let channel = gone(|document| assert!(document.remove(Section::Channels, "news")));
     assert_eq!(channel, ["ads[coca-cola-30].rules[5].value"]);
 }

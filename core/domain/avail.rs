@@ -57,7 +57,7 @@ impl Position {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Avail {
     pub id: AvailId,
     /// On the channel's media clock.

@@ -37,6 +37,16 @@ pub enum Beaconing {
     Stitch,
 }
 
+impl Beaconing {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Segment => "segment",
+            Self::Client => "client",
+            Self::Stitch => "stitch",
+        }
+    }
+}
+
 /// What a viewer sees who joins in the middle of a break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

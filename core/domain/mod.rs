@@ -5,6 +5,7 @@
 
 pub mod ad;
 pub mod avail;
+pub mod budget;
 pub mod campaign;
 pub mod channel;
 pub mod clock;
@@ -18,6 +19,7 @@ pub mod viewer;
 
 pub use ad::{Ad, AdRule, AdType, Creative, ImageCreative, RuleOperator, RuleType, RuleValue};
 pub use avail::{Avail, AvailId, AvailKind, Position};
+pub use budget::{ALERTS, CampaignLimits, Terms};
 pub use campaign::{Campaign, CampaignStatus, CapPeriod, FrequencyCap, Pacing};
 pub use channel::{AdServer, Beaconing, Channel, DemandOrder, ExtensionRef, MarkerPolicy, MidBreakJoin, PreRoll};
 pub use clock::{Clock, SystemClock};
