@@ -1,4 +1,4 @@
-//! Media formats: playlists, cues, SCTE-35. Pure: no I/O, no tenants, no clock.
+//! Media formats: playlists, cues, SCTE-35, VAST, VMAP. Pure: no I/O, no tenants, no clock.
 
 pub mod attributes;
 pub mod cue;
@@ -8,3 +8,6 @@ pub mod playlist;
 pub mod scte35;
 pub mod tag;
 pub mod uri;
+pub mod vast;
+pub mod vmap;
+mod xml;
