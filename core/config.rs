@@ -18,7 +18,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use values::{hosts, http_base, networks, sqlite_url, within};
+pub use values::DatabaseUrl;
+use values::{hosts, http_base, networks, within};
 
 /// Bytes of `cuetone.yaml`; the full example has 4 KB.
 pub const MAX_CONFIG_BYTES: u64 = 256 * 1024;
@@ -30,9 +31,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the database, keys and caches live; made if missing.
     pub data_dir: PathBuf,
-    /// `sqlite:path`; `cuetone.db` in `data_dir` when absent.
-    #[serde(deserialize_with = "sqlite_url")]
-    pub database_url: Option<String>,
+    /// `sqlite:path`, or `postgres://user:password@host:5432/database?sslmode=verify-full` (PostgreSQL 13 or newer, for
+    /// several nodes); `cuetone.db` in `data_dir` when absent.
+    pub database_url: Option<DatabaseUrl>,
     /// A folder to watch: each folder in it with a `tenant.yaml` is a tenant.
     pub tenants_dir: Option<PathBuf>,
     /// How players reach this server, when it is not how they say (the Host header): `https://ads.example.com`.
@@ -115,6 +116,9 @@ pub struct OutboundLimits {
 pub struct TrustedConfig {
     /// The header with the viewer's country, set by the CDN in front. `null`: no header is believed.
     pub geo_header: Option<String>,
+    /// A MaxMind database file (`.mmdb`, Country or City), asked where the header names no country. Read at start, and
+    /// again when it changes.
+    pub geo_database: Option<PathBuf>,
     /// Proxies whose X-Forwarded-For is believed: addresses or blocks.
     #[serde(deserialize_with = "networks")]
     pub proxies: Vec<String>,
@@ -168,7 +172,7 @@ impl Default for OutboundLimits {
 
 impl Default for TrustedConfig {
     fn default() -> Self {
-        Self { geo_header: Some("X-Geo-Country".into()), proxies: Vec::new() }
+        Self { geo_header: Some("X-Geo-Country".into()), geo_database: None, proxies: Vec::new() }
     }
 }
 
@@ -228,7 +232,7 @@ impl Config {
     /// Where the data is: `database_url`, or `cuetone.db` in the data folder.
     pub fn database_url(&self) -> String {
         let in_data_dir = || format!("sqlite:{}", self.data_dir.join("cuetone.db").display());
-        self.database_url.clone().unwrap_or_else(in_data_dir)
+        self.database_url.as_ref().map_or_else(in_data_dir, |url| url.as_str().to_owned())
     }
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_seconds)

@@ -111,8 +111,7 @@ fn read(path: &Path) -> Result<MasterKey, SecretError> {
 /// of whoever was first, and nobody ever reads half a key.
 fn create(data_dir: &Path, path: &Path) -> Result<MasterKey, SecretError> {
     let failed = |source| SecretError::Io { path: path.to_owned(), source };
-    let mut key = [0; KEY_BYTES];
-    SysRng.try_fill_bytes(&mut key).map_err(|error| SecretError::Random(error.to_string()))?;
+    let key = random_key()?;
     // Named by a hash of the key: unique without telling anything about it.
     let name = <Sha256 as sha2::Digest>::digest(key);
     let draft = data_dir.join(format!("{KEY_FILE}.{}", hex(name.get(..8).unwrap_or_default())));
@@ -130,6 +129,13 @@ fn create(data_dir: &Path, path: &Path) -> Result<MasterKey, SecretError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Bytes that nobody can guess, from the operating system: for a key that is made now.
+pub fn random_key() -> Result<[u8; KEY_BYTES], SecretError> {
+    let mut key = [0; KEY_BYTES];
+    SysRng.try_fill_bytes(&mut key).map_err(|error| SecretError::Random(error.to_string()))?;
+    Ok(key)
 }
 
 /// Lower-case hexadecimal.

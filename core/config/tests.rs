@@ -42,8 +42,12 @@ fn mistakes_name_line_and_column() {
     check("session:\n  max: 0\n", "cuetone.yaml:2:8: session.max: 0 is out of range: expected 1 to 100000000");
     check("listen: here\n", "cuetone.yaml:1:9: listen: invalid socket address syntax");
     check(
-        "database_url: postgres://db/cuetone\n",
-        "cuetone.yaml:1:15: database_url: only SQLite is supported yet: expected `sqlite:path`",
+        "database_url: mysql://me:s3cret@db/cuetone\n",
+        "cuetone.yaml:1:15: database_url: expected `sqlite:path` or `postgres://user:password@host/database`",
+    );
+    check(
+        "database_url: postgres://me:s3cret@db:port/cuetone\n",
+        "cuetone.yaml:1:15: database_url: expected `sqlite:path` or `postgres://user:password@host/database`: invalid port number",
     );
     check(
         "trusted:\n  proxies: [10.0.0.0/33]\n",
@@ -57,6 +61,16 @@ fn mistakes_name_line_and_column() {
         "public_url: ads.example.com\n",
         "cuetone.yaml:1:13: public_url: `ads.example.com` is not a URL: relative URL without a base",
     );
+}
+
+#[test]
+fn a_database_s_password_is_used_and_not_shown() {
+    for url in ["sqlite:data/a.db", "postgres://me:s3cret@db/cuetone?sslmode=require", "postgresql://db/cuetone"] {
+        let config = load("", &[("CUETONE_DATABASE_URL", url)]).unwrap();
+        assert_eq!(config.database_url(), url);
+        assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
+    }
+    assert_eq!(load("database_url: postgres://db/a", &[("CUETONE_DATABASE_URL", "")]), Ok(Config::default()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{Error, Visitor},
 };
 
@@ -52,13 +52,32 @@ macro_rules! checked_text {
         }
     };
 }
-checked_text!(SqliteUrl, check_sqlite_url);
+checked_text!(CheckedDatabaseUrl, check_database_url);
 checked_text!(BaseUrl, check_base_url);
 checked_text!(Network, check_network);
 checked_text!(HostEntry, check_host);
 
-pub(super) fn sqlite_url<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<SqliteUrl>::deserialize(reader)?.map(|url| url.0))
+/// `sqlite:path` or `postgres://user:password@host/database`. The password stays out of debug output.
+#[derive(Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for DatabaseUrl {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        CheckedDatabaseUrl::deserialize(reader).map(|url| Self(url.0))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:…", self.0.split(':').next().unwrap_or_default())
+    }
 }
 
 /// An http(s) URL to put paths behind: without query and fragment, the last `/` is dropped.
@@ -76,11 +95,17 @@ pub(super) fn hosts<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<String>,
     Ok(Vec::<HostEntry>::deserialize(reader)?.into_iter().map(|entry| entry.0).collect())
 }
 
-fn check_sqlite_url(text: &str) -> Result<String, String> {
-    if text.starts_with("sqlite:") {
-        return Ok(text.to_owned());
+/// Its messages do not repeat the text: it may hold a password.
+fn check_database_url(text: &str) -> Result<String, String> {
+    let expected = "expected `sqlite:path` or `postgres://user:password@host/database`";
+    match text.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => Ok(text.to_owned()),
+        Some("postgres" | "postgresql") => match url::Url::parse(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(error) => Err(format!("{expected}: {error}")),
+        },
+        _ => Err(expected.into()),
     }
-    Err("only SQLite is supported yet: expected `sqlite:path`".into())
 }
 
 fn check_base_url(text: &str) -> Result<String, String> {

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use super::{Store, StoreError, TenantScope, take};
+use super::{Store, StoreError, TenantScope, plain, take};
 use crate::domain::Moment;
 
 /// Error text kept per letter; a script's message can be long.
@@ -26,7 +26,7 @@ impl Store {
     pub async fn give_up(&self, scope: &TenantScope, letter: &DeadLetter) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
         let id = take(&mut transaction, "dead_letters", 1).await?;
-        let error: String = letter.error.chars().take(MAX_ERROR_CHARS).collect();
+        let error: String = plain(&letter.error).chars().take(MAX_ERROR_CHARS).collect();
         sqlx::query(
             "INSERT INTO dead_letters (tenant, id, sink, first_event, last_event, attempts, error, time) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -56,13 +56,14 @@ impl Store {
 
     /// Letters of a tenant, oldest first.
     pub async fn dead_letters(&self, scope: &TenantScope, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        let mut link = self.read().await?;
         let rows = sqlx::query(
             "SELECT sink, first_event, last_event, attempts, error, time FROM dead_letters WHERE tenant = $1 \
              ORDER BY id LIMIT $2",
         )
         .bind(scope.as_str())
         .bind(i64::from(limit))
-        .fetch_all(&self.readers)
+        .fetch_all(&mut link)
         .await?;
         let letter = |row: &sqlx::any::AnyRow| {
             Ok(DeadLetter {

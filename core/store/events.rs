@@ -1,12 +1,18 @@
 //! The journal of counted events: added to, read by cursor, never changed.
 
-use std::{str::FromStr, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use serde::de::{IntoDeserializer, value};
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::{Store, StoreError, TenantScope, take};
-use crate::domain::{AvailId, DeviceType, Event, Moment, Slug};
+use super::{
+    Balance, Billing, Store, StoreError, TenantScope, Transaction, budgets::Account, placeholders, plain, take,
+};
+use crate::domain::{AvailId, Beaconing, DeviceType, Event, Moment, Money, Slug};
 
 /// Rows of one transaction: keeps commits short for everybody who waits.
 pub const MAX_EVENTS_PER_INSERT: usize = 1_000;
@@ -15,7 +21,7 @@ pub const MAX_EVENTS_PER_INSERT: usize = 1_000;
 /// statement gains nothing.
 const ROWS_PER_STATEMENT: usize = 50;
 
-const COLUMNS: usize = 14;
+const COLUMNS: usize = 15;
 
 /// An event and its place in the journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,68 +31,93 @@ pub struct StoredEvent {
     pub event: Event,
 }
 
+/// What became of events that were handed to the journal.
+#[derive(Clone, Debug, Default)]
+pub struct Inserted {
+    /// Per event, its id and what was charged; `None` when it had been counted before.
+    pub counted: Vec<Option<Counted>>,
+    /// Alerts that these events set off, written with them.
+    pub alerts: Vec<StoredEvent>,
+    /// Every campaign that was charged, as it stands now.
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    pub id: i64,
+    pub price: Money,
+}
+
 fn insert_statement(rows: usize) -> String {
-    let row = |row: usize| {
-        let values: Vec<String> = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
-        format!("({})", values.join(", "))
-    };
-    let rows: Vec<String> = (0..rows).map(row).collect();
     format!(
         "INSERT INTO events (tenant, id, channel, session, viewer, avail, pod_position, ad, campaign, event_type, time, device, geo, \
-         counted_by) VALUES {} ON CONFLICT DO NOTHING RETURNING id",
-        rows.join(", ")
+         counted_by, price) VALUES {} ON CONFLICT DO NOTHING RETURNING id",
+        placeholders(1, rows, COLUMNS)
     )
 }
 
-static INSERT_MANY: LazyLock<std::sync::Arc<str>> = LazyLock::new(|| insert_statement(ROWS_PER_STATEMENT).into());
-static INSERT_ONE: LazyLock<std::sync::Arc<str>> = LazyLock::new(|| insert_statement(1).into());
+/// Placeholders are filled up by repeating an id.
+fn unbill_statement() -> String {
+    let ids = placeholders(2, 1, ROWS_PER_STATEMENT);
+    format!("UPDATE events SET price = 0 WHERE tenant = $1 AND id IN {ids}")
+}
+
+static INSERT_MANY: LazyLock<Arc<str>> = LazyLock::new(|| insert_statement(ROWS_PER_STATEMENT).into());
+static INSERT_ONE: LazyLock<Arc<str>> = LazyLock::new(|| insert_statement(1).into());
+static UNBILL: LazyLock<Arc<str>> = LazyLock::new(|| unbill_statement().into());
 
 impl Store {
     /// Adds events in one transaction and answers, per event, the id it got or `None` when it had been counted before
-    /// (in the journal, or earlier in the same call). On return they are on disk.
+    /// (in the journal, or earlier in the same call). On return they are on disk. Impressions are charged as by
+    /// [`Self::record_events`], for a node that holds no lease.
     pub async fn insert_events(&self, events: &[Event]) -> Result<Vec<Option<i64>>, StoreError> {
-        let mut ids = Vec::with_capacity(events.len());
-        for batch in events.chunks(MAX_EVENTS_PER_INSERT) {
-            self.insert_batch(batch, &mut ids).await?;
-        }
-        Ok(ids)
+        let inserted = self.record_events(events, &Billing::default()).await?;
+        Ok(inserted.counted.into_iter().map(|counted| Some(counted?.id)).collect())
     }
 
-    async fn insert_batch(&self, events: &[Event], ids: &mut Vec<Option<i64>>) -> Result<(), StoreError> {
+    /// Adds events and charges impressions that are new to their campaigns, in one transaction (one for each
+    /// [`MAX_EVENTS_PER_INSERT`]): a campaign's `spent` is the sum of its events' prices at any time. An impression
+    /// that the budget or goal cannot take is kept with price 0.
+    pub async fn record_events(&self, events: &[Event], billing: &Billing<'_>) -> Result<Inserted, StoreError> {
+        let mut inserted = Inserted { counted: Vec::with_capacity(events.len()), ..Inserted::default() };
+        let mut covered = billing.covered.chunks(MAX_EVENTS_PER_INSERT);
+        for batch in events.chunks(MAX_EVENTS_PER_INSERT) {
+            let covered = covered.next().unwrap_or_default();
+            self.insert_batch(batch, &Billing { covered, ..*billing }, &mut inserted).await?;
+        }
+        Ok(inserted)
+    }
+
+    async fn insert_batch(
+        &self,
+        events: &[Event],
+        billing: &Billing<'_>,
+        into: &mut Inserted,
+    ) -> Result<(), StoreError> {
         let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
         let mut transaction = self.write().await?;
         let mut id = take(&mut transaction, "events", count).await? - count;
+        let mut counted = Vec::with_capacity(events.len());
         for statement in statements(events) {
             let sql = if statement.len() == ROWS_PER_STATEMENT { &*INSERT_MANY } else { &*INSERT_ONE };
-            // Made of placeholders by `insert_statement`; no value is part of the text.
-            let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
             let first = id + 1;
-            for event in statement {
-                id += 1;
-                query = query
-                    .bind(event.tenant.as_str())
-                    .bind(id)
-                    .bind(event.channel.as_str())
-                    .bind(event.session.as_str())
-                    .bind(event.viewer.as_deref())
-                    .bind(event.avail.as_str())
-                    .bind(i64::from(event.pod_position))
-                    .bind(event.ad.as_str())
-                    .bind(event.campaign.as_ref().map(Slug::as_str))
-                    .bind(event.event_type.as_str())
-                    .bind(event.time.as_micros())
-                    .bind(event.device.as_str())
-                    .bind(&*event.geo)
-                    .bind(counted_by_name(event));
-            }
-            let mut inserted = Vec::with_capacity(statement.len());
-            for row in query.fetch_all(&mut *transaction).await? {
-                inserted.push(row.try_get::<i64, _>(0)?);
-            }
-            inserted.sort_unstable();
-            ids.extend((first..=id).map(|id| inserted.binary_search(&id).is_ok().then_some(id)));
+            id += i64::try_from(statement.len()).unwrap_or(i64::MAX);
+            let new = insert(&mut transaction, sql, first, statement).await?;
+            let outcomes = (first..=id)
+                .zip(statement)
+                .map(|(id, event)| new.binary_search(&id).is_ok().then(|| Counted { id, price: price(event) }));
+            counted.extend(outcomes);
+        }
+        let mut charged = charge(&mut transaction, events, billing, &mut counted).await?;
+        let mut alerts = Vec::new();
+        for account in &mut charged {
+            account.alert(&mut transaction, billing.now, &mut alerts).await?;
+            account.save(&mut transaction, billing.node, billing.now).await?;
         }
         transaction.commit().await?;
+        into.counted.append(&mut counted);
+        into.alerts.append(&mut alerts);
+        into.balances.extend(charged.into_iter().map(Account::into_balance));
         Ok(())
     }
 
@@ -97,14 +128,15 @@ impl Store {
         cursor: i64,
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut link = self.read().await?;
         let rows = sqlx::query(
-            "SELECT id, channel, session, viewer, avail, pod_position, ad, campaign, event_type, time, device, geo, counted_by \
-             FROM events WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3",
+            "SELECT id, channel, session, viewer, avail, pod_position, ad, campaign, event_type, time, device, geo, counted_by, \
+             price FROM events WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3",
         )
         .bind(scope.as_str())
         .bind(cursor)
         .bind(i64::from(limit))
-        .fetch_all(&self.readers)
+        .fetch_all(&mut link)
         .await?;
         rows.iter().map(|row| stored(scope, row)).collect()
     }
@@ -116,14 +148,104 @@ impl Store {
 
     /// Events of a tenant by type name.
     pub async fn event_counts(&self, scope: &TenantScope) -> Result<Vec<(String, i64)>, StoreError> {
+        let mut link = self.read().await?;
         let rows = sqlx::query(
             "SELECT event_type, COUNT(*) FROM events WHERE tenant = $1 GROUP BY event_type ORDER BY event_type",
         )
         .bind(scope.as_str())
-        .fetch_all(&self.readers)
+        .fetch_all(&mut link)
         .await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
+}
+
+/// Writes an event that the transaction itself gives rise to; `None` if it was written before.
+pub(super) async fn insert_one(transaction: &mut Transaction, event: Event) -> Result<Option<StoredEvent>, StoreError> {
+    let id = take(transaction, "events", 1).await?;
+    let new = insert(transaction, &INSERT_ONE, id, std::slice::from_ref(&event)).await?;
+    Ok((!new.is_empty()).then_some(StoredEvent { id, event }))
+}
+
+/// Runs an INSERT for these events, numbered from `first`; answers the ids of those that were new, ascending.
+async fn insert(
+    transaction: &mut Transaction,
+    sql: &Arc<str>,
+    first: i64,
+    events: &[Event],
+) -> Result<Vec<i64>, StoreError> {
+    // Made of placeholders by `insert_statement`; no value is part of the text.
+    let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
+    for (id, event) in (first..).zip(events) {
+        query = query
+            .bind(event.tenant.as_str())
+            .bind(id)
+            .bind(event.channel.as_ref().map(Slug::as_str))
+            .bind(plain(&event.session))
+            .bind(event.viewer.as_deref().map(plain))
+            .bind(plain(event.avail.as_str()))
+            .bind(i64::from(event.pod_position))
+            .bind(event.ad.as_ref().map(Slug::as_str))
+            .bind(event.campaign.as_ref().map(Slug::as_str))
+            .bind(event.event_type.as_str())
+            .bind(event.time.as_micros())
+            .bind(event.device.as_str())
+            .bind(plain(&event.geo))
+            .bind(event.counted_by.map(Beaconing::as_str))
+            .bind(price(event).micros());
+    }
+    let mut inserted = Vec::with_capacity(events.len());
+    for row in query.fetch_all(&mut **transaction).await? {
+        inserted.push(row.try_get::<i64, _>(0)?);
+    }
+    inserted.sort_unstable();
+    Ok(inserted)
+}
+
+/// Charges what is new to its campaigns, in the order of the events. What cannot be paid loses its price.
+async fn charge(
+    transaction: &mut Transaction,
+    events: &[Event],
+    billing: &Billing<'_>,
+    counted: &mut [Option<Counted>],
+) -> Result<Vec<Account>, StoreError> {
+    let new = events.iter().zip(&*counted).filter(|(_, counted)| counted.is_some());
+    // In the order of the names: whoever locks several rows of `budgets` does so in this order.
+    let keys: BTreeSet<_> = new.filter_map(|(event, _)| billable(event)).collect();
+    let mut accounts = BTreeMap::new();
+    for (tenant, campaign) in keys {
+        let account = Account::open(transaction, tenant, campaign, billing.node, billing.now).await?;
+        accounts.insert((tenant, campaign), account);
+    }
+    let mut unbilled: BTreeMap<&Slug, Vec<i64>> = BTreeMap::new();
+    for (at, (event, counted)) in events.iter().zip(&mut *counted).enumerate() {
+        let (Some(key), Some(counted)) = (billable(event), counted) else { continue };
+        let covered = billing.covered.get(at).copied().unwrap_or_default();
+        let charged = accounts.get_mut(&key).is_some_and(|account| account.book.charge(counted.price, covered));
+        if !charged && counted.price != Money::ZERO {
+            counted.price = Money::ZERO;
+            unbilled.entry(key.0).or_default().push(counted.id);
+        }
+    }
+    for (tenant, ids) in unbilled {
+        for ids in ids.chunks(ROWS_PER_STATEMENT) {
+            let mut query = sqlx::query(AssertSqlSafe(UNBILL.clone())).bind(tenant.as_str());
+            for id in ids.iter().chain(std::iter::repeat(ids.first().unwrap_or(&0))).take(ROWS_PER_STATEMENT) {
+                query = query.bind(*id);
+            }
+            query.execute(&mut **transaction).await?;
+        }
+    }
+    Ok(accounts.into_values().collect())
+}
+
+/// Whose budget an event is charged to.
+fn billable(event: &Event) -> Option<(&Slug, &Slug)> {
+    Some((&event.tenant, event.campaign.as_ref().filter(|_| event.is_billable())?))
+}
+
+/// Only impressions of campaigns are paid for.
+fn price(event: &Event) -> Money {
+    if event.is_billable() { event.price.max(Money::ZERO) } else { Money::ZERO }
 }
 
 /// Full statements first, the rest one row each: two statements in all, prepared once per connection.
@@ -133,39 +255,36 @@ fn statements(events: &[Event]) -> impl Iterator<Item = &[Event]> {
     full.chain(rest)
 }
 
-fn counted_by_name(event: &Event) -> &'static str {
-    use crate::domain::Beaconing;
-    match event.counted_by {
-        Beaconing::Segment => "segment",
-        Beaconing::Client => "client",
-        Beaconing::Stitch => "stitch",
-    }
-}
-
 fn stored(scope: &TenantScope, row: &AnyRow) -> Result<StoredEvent, StoreError> {
     let event = Event {
         tenant: scope.tenant().clone(),
-        channel: parsed(row, 1, "channel")?,
+        channel: slug(row, 1, "channel")?,
         session: row.try_get(2)?,
         viewer: row.try_get::<Option<String>, _>(3)?.map(Into::into),
         avail: AvailId::new(row.try_get::<&str, _>(4)?),
         pod_position: u16::try_from(row.try_get::<i64, _>(5)?).map_err(|e| unreadable("pod_position", e))?,
-        ad: parsed(row, 6, "ad")?,
-        campaign: match row.try_get::<Option<&str>, _>(7)? {
-            Some(text) => Some(text.parse().map_err(|reason: String| unreadable("campaign", reason))?),
-            None => None,
-        },
+        ad: slug(row, 6, "ad")?,
+        campaign: slug(row, 7, "campaign")?,
         event_type: named(row, 8, "event_type")?,
         time: Moment(row.try_get(9)?),
         device: parsed::<DeviceType>(row, 10, "device")?,
         geo: row.try_get::<&str, _>(11)?.into(),
-        counted_by: named(row, 12, "counted_by")?,
+        counted_by: match row.try_get::<Option<&str>, _>(12)? {
+            Some(_) => Some(named(row, 12, "counted_by")?),
+            None => None,
+        },
+        price: Money::from_micros(row.try_get(13)?),
     };
     Ok(StoredEvent { id: row.try_get(0)?, event })
 }
 
 fn parsed<T: FromStr<Err = String>>(row: &AnyRow, index: usize, column: &'static str) -> Result<T, StoreError> {
     row.try_get::<&str, _>(index)?.parse().map_err(|reason| unreadable(column, reason))
+}
+
+fn slug(row: &AnyRow, index: usize, column: &'static str) -> Result<Option<Slug>, StoreError> {
+    let text = row.try_get::<Option<&str>, _>(index)?;
+    text.map(|text| text.parse().map_err(|reason: String| unreadable(column, reason))).transpose()
 }
 
 /// Reads an enum by the name that it has in JSON.

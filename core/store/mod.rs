@@ -1,51 +1,61 @@
-//! The database: repositories over SQLite, in SQL that PostgreSQL takes as well.
+//! The database: repositories over SQLite or PostgreSQL, with one set of queries for both.
 //!
 //! Every repository of tenant data hangs off [`TenantScope`], so that a query without a tenant does not compile.
-//! SQLite runs in WAL mode with one writing connection and several reading ones; the writer syncs each commit
-//! (`synchronous = FULL`): what was acknowledged is on disk. Knows no playlists, no scripts and no HTTP.
+//! SQLite runs in WAL mode with one writing connection and several reading ones. On both, each commit is synced: what
+//! was acknowledged is on disk. A database that is away gives errors within seconds ([`StoreError::is_outage`]), and
+//! its connections come back by themselves. Knows no playlists, no scripts and no HTTP.
 
-mod bundles;
+mod audit;
+mod book;
+mod budgets;
+mod connect;
 mod dead_letters;
+mod decisions;
+mod entities;
 mod error;
 mod events;
+mod exposures;
+mod idempotency;
+mod key_log;
+mod keys;
+mod link;
+mod listen;
+mod place;
 mod sink_cursors;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::{path::Path, time::Duration};
+use std::{fmt, path::Path, sync::Arc};
 
-use sqlx::{
-    Any, AnyPool, Executor, Row, Transaction,
-    any::{AnyConnectOptions, AnyPoolOptions},
-    migrate::Migrator,
-};
+use sqlx::{AnyPool, Row};
 
 pub use self::{
-    bundles::{Applied, Bundle, BundleFiles, content_hash},
+    audit::{Change, MAX_LISTED_EDITS, Op},
+    book::Exchange,
+    budgets::{Balance, Billing, Wish},
     dead_letters::DeadLetter,
+    decisions::DecisionRow,
+    entities::{Author, Door, Edit, Entity, Kind, MAX_NAME_BYTES, TenantState},
     error::StoreError,
-    events::{MAX_EVENTS_PER_INSERT, StoredEvent},
+    events::{Counted, Inserted, MAX_EVENTS_PER_INSERT, StoredEvent},
+    idempotency::{IDEMPOTENCY_TAKEOVER, IDEMPOTENCY_TTL, IdempotencyTicket, Idempotent},
+    key_log::KeyChange,
+    keys::{ApiKey, KEY_RANDOM_BYTES, KeyHash, KeyOwner, KeyText, LiveKey},
+    listen::Listener,
+};
+use self::{
+    connect::{Limits, Pools},
+    link::{Link, Transaction},
+    place::Place,
 };
 use crate::domain::Slug;
-
-static MIGRATIONS: Migrator = sqlx::migrate!("core/store/migrations");
-
-/// How long a connection waits for another process's write lock; an `apply` holds it for milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a query waits for a free connection before it fails.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Reading connections. Readers are sinks, the registry and the dashboard: few, and each is quick.
-const READERS: u32 = 4;
-
-/// Pages that the write-ahead log may grow to before a commit copies them back (4 KiB each).
-const WAL_PAGES: u32 = 4_000;
 
 /// An open database. Clones share connections.
 #[derive(Clone)]
 pub struct Store {
-    writer: AnyPool,
+    place: Arc<Place>,
+    limits: Limits,
+    writers: AnyPool,
     readers: AnyPool,
 }
 
@@ -65,6 +75,12 @@ impl TenantScope {
     }
 }
 
+impl fmt::Display for TenantScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 impl From<Slug> for TenantScope {
     fn from(tenant: Slug) -> Self {
         Self(tenant)
@@ -72,23 +88,19 @@ impl From<Slug> for TenantScope {
 }
 
 impl Store {
-    /// Opens a SQLite database by URL (`sqlite:///var/lib/cuetone/cuetone.db`), makes it if it is missing, and brings its
-    /// tables up to date.
+    /// Opens a database by URL and brings its tables up to date: `sqlite:/var/lib/cuetone/cuetone.db` (made if it is
+    /// missing) or `postgres://user:password@host:5432/database?sslmode=verify-full`.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        if !url.starts_with("sqlite:") || url.contains(":memory:") {
-            return Err(StoreError::Url { url: url.to_owned() });
-        }
-        sqlx::any::install_default_drivers();
-        let separator = if url.contains('?') { '&' } else { '?' };
-        let options =
-            |mode| -> Result<AnyConnectOptions, StoreError> { Ok(format!("{url}{separator}mode={mode}").parse()?) };
-        let writer = pool(1, "journal_mode = WAL; PRAGMA synchronous = FULL").connect_with(options("rwc")?).await?;
-        MIGRATIONS.run(&writer).await?;
-        let readers = pool(READERS, "query_only = ON").connect_with(options("rw")?).await?;
-        Ok(Self { writer, readers })
+        Self::open_within(url, Limits::default()).await
     }
 
-    /// Opens the database in this file.
+    async fn open_within(url: &str, limits: Limits) -> Result<Self, StoreError> {
+        let place: Place = url.parse()?;
+        let Pools { writers, readers } = place.connect(limits).await?;
+        Ok(Self { place: place.into(), limits, writers, readers })
+    }
+
+    /// Opens the SQLite database in this file.
     pub async fn open_file(path: &Path) -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| StoreError::File { path: path.to_owned(), reason: error.to_string() };
         if let Some(folder) = path.parent() {
@@ -102,30 +114,35 @@ impl Store {
 
     /// Answers when the database does.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let mut reader = self.readers.acquire().await?;
-        reader.fetch_one("SELECT value FROM counters WHERE name = 'events'").await?;
-        Ok(())
+        self.counter("events").await.map(|_| ())
     }
 
-    /// Waits for running queries and closes every connection; the write-ahead log is folded into the database.
+    /// Waits for running queries and closes every connection; SQLite's write-ahead log is folded into the database.
     pub async fn close(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        self.writers.close().await;
     }
 
-    /// A transaction that holds the write lock from its start, so that it can never fail half-way for want of it.
-    async fn write(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    /// A connection that cannot write.
+    async fn read(&self) -> Result<Link, StoreError> {
+        Ok(Link::new(self.readers.acquire().await?, self.limits.answer))
+    }
+
+    /// A transaction that may write.
+    async fn write(&self) -> Result<Transaction, StoreError> {
+        let link = Link::new(self.writers.acquire().await?, self.limits.answer);
+        Transaction::begin(link, self.place.begin()).await
     }
 
     async fn counter(&self, name: &'static str) -> Result<i64, StoreError> {
-        let row = sqlx::query("SELECT value FROM counters WHERE name = $1").bind(name).fetch_one(&self.readers).await?;
+        let mut link = self.read().await?;
+        let row = sqlx::query("SELECT value FROM counters WHERE name = $1").bind(name).fetch_one(&mut link).await?;
         Ok(row.try_get(0)?)
     }
 }
 
 /// Takes `count` numbers of a counter and answers the last of them.
-async fn take(transaction: &mut Transaction<'_, Any>, name: &'static str, count: i64) -> Result<i64, StoreError> {
+async fn take(transaction: &mut Transaction, name: &'static str, count: i64) -> Result<i64, StoreError> {
     let taken = sqlx::query("UPDATE counters SET value = value + $1 WHERE name = $2 RETURNING value")
         .bind(count)
         .bind(name)
@@ -134,18 +151,18 @@ async fn take(transaction: &mut Transaction<'_, Any>, name: &'static str, count:
     Ok(taken.try_get(0)?)
 }
 
-fn pool(connections: u32, pragma: &'static str) -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None).after_connect(
-        move |connection, _| {
-            Box::pin(async move {
-                let set_up = format!(
-                    "PRAGMA busy_timeout = {}; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = {WAL_PAGES}; PRAGMA {pragma};",
-                    BUSY_TIMEOUT.as_millis()
-                );
-                // Built from constants of this file only.
-                connection.execute(sqlx::AssertSqlSafe(set_up)).await?;
-                Ok(())
-            })
-        },
-    )
+/// Text that may come from anybody, as the tables can hold it: PostgreSQL takes no NUL, and one viewer's must not spoil
+/// a batch.
+fn plain(text: &str) -> String {
+    text.replace('\0', "")
+}
+
+/// Rows of placeholders, counted on from `first`: `($3, $4), ($5, $6)`.
+fn placeholders(first: usize, rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let start = first + row * columns;
+        let row: Vec<String> = (start..start + columns).map(|number| format!("${number}")).collect();
+        format!("({})", row.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }

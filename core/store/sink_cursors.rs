@@ -14,6 +14,7 @@ impl Store {
         start: i64,
         now: Moment,
     ) -> Result<i64, StoreError> {
+        let mut transaction = self.write().await?;
         sqlx::query(
             "INSERT INTO sink_cursors (tenant, sink, position, updated_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         )
@@ -21,18 +22,21 @@ impl Store {
         .bind(sink)
         .bind(start)
         .bind(now.as_micros())
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
+        let mut link = self.read().await?;
         let row = sqlx::query("SELECT position FROM sink_cursors WHERE tenant = $1 AND sink = $2")
             .bind(scope.as_str())
             .bind(sink)
-            .fetch_one(&self.readers)
+            .fetch_one(&mut link)
             .await?;
         Ok(row.try_get(0)?)
     }
 
     /// Moves a sink forward; never back.
     pub async fn advance_sink(&self, scope: &TenantScope, sink: &str, to: i64, now: Moment) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
         sqlx::query(
             "UPDATE sink_cursors SET position = $3, updated_at = $4 WHERE tenant = $1 AND sink = $2 AND position < $3",
         )
@@ -40,8 +44,8 @@ impl Store {
         .bind(sink)
         .bind(to)
         .bind(now.as_micros())
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        transaction.commit().await
     }
 }
