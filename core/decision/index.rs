@@ -1,16 +1,30 @@
-//! The tenant's ads, prepared once per snapshot so that a decision only compares.
+//! The tenant's ads, prepared once per snapshot so that a decision meets bit sets instead of looking at every ad.
 //!
-//! Ads are sorted by slug: their order in the bundle cannot change a decision, and an ad is one small number (its
-//! place), so that sets of ads can become bit sets without changing anything outside this file.
+//! An ad is one small number, its place. Places go by priority and price, best first, then by campaign and slug: so a
+//! decision finds the best ads first and may stop, a campaign's ads stand side by side, and their order in the bundle
+//! cannot change a decision.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use jiff::{ToSpan, civil::Date, tz::TimeZone};
 
-use super::{CompiledRules, MountedRule, local_time, trace::Stage};
+use super::{
+    CompiledRules, MountedRule,
+    bits::Bits,
+    flights::{Flight, Flights},
+    local_time,
+    rule_sets::RuleSets,
+    tie,
+    trace::Stage,
+};
 use crate::{
     domain::{
-        Ad, AdType, Campaign, CampaignStatus, FrequencyCap, Moment, OnError, RuleError, Slug, Status, TenantManifest,
+        Ad, AdType, Campaign, CampaignStatus, FrequencyCap, Moment, Money, OnError, Pacing, RuleError, Slug, Span,
+        Status, TenantManifest,
     },
     extension::point::LocalTime,
 };
@@ -28,9 +42,18 @@ pub enum IndexError {
 
 pub struct CandidateIndex {
     pub(super) ads: Box<[IndexedAd]>,
+    /// By slug.
     pub(super) campaigns: Box<[IndexedCampaign]>,
-    /// Scripts of `script` rules, each with the places of the ads that it judges.
+    /// Scripts of `script` rules, each with the ads that it judges.
     pub(super) ad_scripts: Box<[AdScript]>,
+    pub(super) rules: RuleSets,
+    pub(super) flights: Flights,
+    /// What each ad's slug adds to the order of equals; see [`tie`].
+    pub(super) ties: Box<[u64]>,
+    /// Where each run of ads with the same priority and price ends, ascending.
+    pub(super) class_ends: Box<[usize]>,
+    /// Places in the order of slugs.
+    by_slug: Box<[usize]>,
     zone: TimeZone,
 }
 
@@ -38,8 +61,8 @@ pub(super) struct IndexedAd {
     pub slug: Slug,
     /// Place among the campaigns.
     pub campaign: Option<usize>,
-    pub priority: i32,
-    pub cpm_micros: i64,
+    /// As declared. The creative's own counts where it is known.
+    pub duration: Span,
     pub labels: BTreeMap<String, String>,
     pub rules: CompiledRules,
     /// Can never be chosen with this bundle, and why.
@@ -48,18 +71,22 @@ pub(super) struct IndexedAd {
 
 pub(super) struct IndexedCampaign {
     pub slug: Slug,
-    status: CampaignStatus,
-    /// From the start of the first day to before the start of the day after the last, on the tenant's clock.
-    starts: Option<Moment>,
-    ends: Option<Moment>,
-    pub cap: Option<FrequencyCap>,
-    pub budget_spent: bool,
+    pub status: CampaignStatus,
+    pub flight: Flight,
+    pub priority: i32,
+    pub cpm_micros: i64,
+    pub caps: Vec<FrequencyCap>,
+    pub budget: Option<Money>,
+    pub goal: Option<u64>,
+    /// What one counted impression costs.
+    pub price: Money,
+    pub pacing: Pacing,
+    pub category: Option<String>,
 }
 
 pub(super) struct AdScript {
     pub mounted: MountedRule,
-    /// Ascending places.
-    pub ads: Box<[usize]>,
+    pub ads: Bits,
 }
 
 impl CandidateIndex {
@@ -67,36 +94,58 @@ impl CandidateIndex {
     pub fn build(manifest: &TenantManifest, mount: &dyn Fn(&str) -> Option<MountedRule>) -> Result<Self, IndexError> {
         let zone = TimeZone::get(&manifest.tenant.timezone)
             .map_err(|_| IndexError::TimeZone(manifest.tenant.timezone.clone()))?;
-        let campaigns: Box<[_]> = manifest.campaigns.iter().map(|campaign| indexed_campaign(campaign, &zone)).collect();
-        let context = Context::new(manifest);
-        let mut sorted: Vec<&Ad> = manifest.ads.iter().collect();
-        sorted.sort_by(|a, b| a.slug.cmp(&b.slug));
-        let mut ads = Vec::with_capacity(sorted.len());
-        let mut scripts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for ad in sorted {
+        let mut campaigns: Vec<_> =
+            manifest.campaigns.iter().map(|campaign| indexed_campaign(campaign, &zone)).collect();
+        campaigns.sort_by(|a, b| a.slug.cmp(&b.slug));
+        let slates: BTreeSet<&Slug> = manifest.channels.iter().filter_map(|channel| channel.slate.as_ref()).collect();
+        let mut ads = Vec::with_capacity(manifest.ads.len());
+        for ad in &manifest.ads {
             let rules =
                 CompiledRules::compile(&ad.rules).map_err(|error| IndexError::Rule { ad: ad.slug.clone(), error })?;
-            for script in rules.scripts() {
-                scripts.entry(script.to_owned()).or_default().push(ads.len());
-            }
-            ads.push(indexed_ad(ad, rules, &context));
+            let campaign = ad.campaign.as_ref().and_then(|slug| find(&campaigns, slug));
+            ads.push(IndexedAd {
+                slug: ad.slug.clone(),
+                campaign,
+                duration: ad.duration,
+                labels: ad.labels.clone(),
+                rules,
+                never: never(ad, slates.contains(&ad.slug)),
+            });
         }
-        let mut ad_scripts = Vec::with_capacity(scripts.len());
-        for (script, places) in scripts {
-            let Some(mut mounted) = mount(&script) else {
-                let ad = places.first().and_then(|&at| ads.get(at)).map(|ad: &IndexedAd| ad.slug.clone());
-                return Err(IndexError::Script { ad: ad.unwrap_or_else(|| manifest.tenant.slug.clone()), script });
-            };
-            // A declared condition that cannot be evaluated does not hold.
-            mounted.on_error = OnError::Closed;
-            ad_scripts.push(AdScript { mounted, ads: places.into() });
+        let class = |ad: &IndexedAd| {
+            let campaign = ad.campaign.and_then(|at| campaigns.get(at));
+            Reverse(campaign.map_or((0, 0), |campaign| (campaign.priority, campaign.cpm_micros)))
+        };
+        ads.sort_by(|a, b| (class(a), a.campaign, &a.slug).cmp(&(class(b), b.campaign, &b.slug)));
+        let mut class_ends = Vec::new();
+        for equals in ads.chunk_by(|a, b| class(a) == class(b)) {
+            class_ends.push(class_ends.last().copied().unwrap_or(0) + equals.len());
         }
-        Ok(Self { ads: ads.into(), campaigns, ad_scripts: ad_scripts.into(), zone })
+        let mut by_slug: Vec<usize> = (0..ads.len()).collect();
+        by_slug.sort_by(|a, b| ads.get(*a).map(|ad| &ad.slug).cmp(&ads.get(*b).map(|ad| &ad.slug)));
+        let channels: Vec<&Slug> = manifest.channels.iter().map(|channel| &channel.slug).collect();
+        Ok(Self {
+            ad_scripts: ad_scripts(&ads, mount)?,
+            rules: RuleSets::build(&ads, &channels),
+            flights: flights(&ads, &campaigns),
+            ties: ads.iter().map(|ad| tie::of(ad.slug.as_str())).collect(),
+            class_ends: class_ends.into(),
+            by_slug: by_slug.into(),
+            ads: ads.into(),
+            campaigns: campaigns.into(),
+            zone,
+        })
     }
 
     /// `now` on the tenant's clock.
     pub fn local_time(&self, now: Moment) -> LocalTime {
         local_time::local_time(now, &self.zone)
+    }
+
+    /// When the tenant's day began that `now` is in.
+    pub(super) fn day_start(&self, now: LocalTime) -> Moment {
+        let date = Date::new(now.year, now.month, now.day);
+        date.map_or(Moment::MIN, |date| local_time::start_of_day(date, &self.zone))
     }
 
     /// How many ads the tenant has.
@@ -109,12 +158,32 @@ impl CandidateIndex {
 
     /// The ad's place, which [`PickedAd`](super::PickedAd) gives.
     pub fn position(&self, ad: &Slug) -> Option<usize> {
-        self.ads.binary_search_by(|indexed| indexed.slug.cmp(ad)).ok()
+        let slug = |place: &usize| self.ads.get(*place).map(|ad| &ad.slug);
+        let at = self.by_slug.binary_search_by(|place| slug(place).cmp(&Some(ad))).ok()?;
+        self.by_slug.get(at).copied()
+    }
+
+    /// All ads by slug, each with its place.
+    pub(super) fn sorted(&self) -> impl Iterator<Item = (usize, &IndexedAd)> {
+        self.by_slug.iter().filter_map(|place| Some((*place, self.ads.get(*place)?)))
+    }
+
+    /// The first moment after a campaign's flight, if it has an end.
+    pub fn campaign_end(&self, campaign: &Slug) -> Option<Moment> {
+        self.campaign_position(campaign).and_then(|at| self.campaigns.get(at)?.flight.ends)
+    }
+
+    pub(super) fn campaign_position(&self, slug: &Slug) -> Option<usize> {
+        find(&self.campaigns, slug)
     }
 
     pub(super) fn campaign_of(&self, ad: &IndexedAd) -> Option<&IndexedCampaign> {
         ad.campaign.and_then(|at| self.campaigns.get(at))
     }
+}
+
+fn find(campaigns: &[IndexedCampaign], slug: &Slug) -> Option<usize> {
+    campaigns.binary_search_by(|campaign| campaign.slug.cmp(slug)).ok()
 }
 
 impl IndexedCampaign {
@@ -129,13 +198,10 @@ impl IndexedCampaign {
         if let Some(status) = status {
             return Some((Stage::Status, format!("campaign {} is {status}", self.slug)));
         }
-        let not_yet = self.starts.is_some_and(|starts| now < starts);
-        let over = self.ends.is_some_and(|ends| now >= ends);
-        match (not_yet, over) {
-            (true, _) => Some((Stage::Flight, format!("campaign {} has not started", self.slug))),
-            (_, true) => Some((Stage::Flight, format!("campaign {} has ended", self.slug))),
-            _ => None,
+        if !self.flight.has_started(now) {
+            return Some((Stage::Flight, format!("campaign {} has not started", self.slug)));
         }
+        self.flight.has_ended(now).then(|| (Stage::Flight, format!("campaign {} has ended", self.slug)))
     }
 }
 
@@ -146,52 +212,64 @@ fn indexed_campaign(campaign: &Campaign, zone: &TimeZone) -> IndexedCampaign {
     IndexedCampaign {
         slug: campaign.slug.clone(),
         status: campaign.status,
-        starts,
-        ends: after.map(|date| local_time::start_of_day(date, zone)),
-        cap: campaign.frequency_caps.first().copied(),
-        // What has been spent is counted elsewhere; a budget of nothing is spent from the start.
-        budget_spent: campaign.budget.is_some_and(|budget| budget.micros() <= 0),
+        flight: Flight { starts, ends: after.map(|date| local_time::start_of_day(date, zone)) },
+        priority: campaign.priority,
+        cpm_micros: campaign.cpm.map_or(0, Money::micros),
+        caps: campaign.frequency_caps.clone(),
+        budget: campaign.budget,
+        goal: campaign.impression_goal,
+        price: campaign.impression_price(),
+        pacing: campaign.pacing,
+        category: campaign.competitive_category.clone(),
     }
 }
 
-/// What an ad is joined with.
-struct Context<'a> {
-    campaigns: BTreeMap<&'a Slug, (usize, &'a Campaign)>,
-    slates: BTreeSet<&'a Slug>,
-}
-
-impl<'a> Context<'a> {
-    fn new(manifest: &'a TenantManifest) -> Self {
-        let numbered = manifest.campaigns.iter().enumerate();
-        Self {
-            campaigns: numbered.map(|(at, campaign)| (&campaign.slug, (at, campaign))).collect(),
-            slates: manifest.channels.iter().filter_map(|channel| channel.slate.as_ref()).collect(),
-        }
-    }
-}
-
-fn indexed_ad(ad: &Ad, rules: CompiledRules, context: &Context<'_>) -> IndexedAd {
-    let joined = ad.campaign.as_ref().and_then(|slug| context.campaigns.get(slug)).copied();
-    let campaign = joined.map(|(_, campaign)| campaign);
-    let is_slate = context.slates.contains(&ad.slug);
-    let never = if ad.status != Status::Active {
+fn never(ad: &Ad, is_slate: bool) -> Option<(Stage, &'static str)> {
+    if ad.status != Status::Active {
         Some((Stage::Status, "the ad is inactive"))
     } else if ad.ad_type != AdType::Linear {
         Some((Stage::Status, "the ad is not linear: it cannot be stitched"))
     } else if is_slate {
         Some((Stage::Status, "it is a channel's slate, which is not sold"))
-    } else if ad.creative.is_none() {
-        Some((Stage::Creative, "it has only a vast_url: VAST is not supported yet"))
     } else {
         None
-    };
-    IndexedAd {
-        slug: ad.slug.clone(),
-        campaign: joined.map(|(at, _)| at),
-        priority: campaign.map_or(0, |campaign| campaign.priority),
-        cpm_micros: campaign.and_then(|campaign| campaign.cpm).map_or(0, |cpm| cpm.micros()),
-        labels: ad.labels.clone(),
-        rules,
-        never,
     }
+}
+
+fn flights(ads: &[IndexedAd], campaigns: &[IndexedCampaign]) -> Flights {
+    let (mut active, mut unbound) = (Bits::none(ads.len()), Bits::none(ads.len()));
+    let mut places: Vec<Range<usize>> = vec![0..0; campaigns.len()];
+    for (place, ad) in ads.iter().enumerate() {
+        let campaign = ad.campaign.and_then(|at| campaigns.get(at));
+        let may = ad.never.is_none() && campaign.is_none_or(|campaign| campaign.status == CampaignStatus::Active);
+        active.put(place, may);
+        match ad.campaign.and_then(|at| places.get_mut(at)) {
+            Some(range) if range.start == range.end => *range = place..place + 1,
+            Some(range) => range.end = place + 1,
+            None => unbound.put(place, may),
+        }
+    }
+    let flights = campaigns.iter().map(|campaign| campaign.flight).zip(places).collect();
+    Flights::new(active, unbound, flights)
+}
+
+fn ad_scripts(ads: &[IndexedAd], mount: &dyn Fn(&str) -> Option<MountedRule>) -> Result<Box<[AdScript]>, IndexError> {
+    let mut scripts: BTreeMap<&str, AdScript> = BTreeMap::new();
+    for (place, ad) in ads.iter().enumerate() {
+        for script in ad.rules.scripts() {
+            if let Some(known) = scripts.get_mut(script) {
+                known.ads.put(place, true);
+                continue;
+            }
+            let Some(mut mounted) = mount(script) else {
+                return Err(IndexError::Script { ad: ad.slug.clone(), script: script.to_owned() });
+            };
+            // A declared condition that cannot be evaluated does not hold.
+            mounted.on_error = OnError::Closed;
+            let mut own = Bits::none(ads.len());
+            own.put(place, true);
+            scripts.insert(script, AdScript { mounted, ads: own });
+        }
+    }
+    Ok(scripts.into_values().collect())
 }

@@ -4,8 +4,9 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::Value;
 
+use super::ExternalAd;
 use crate::{
-    domain::{OnError, Slug, Span},
+    domain::{DemandOrder, OnError, Slug, Span},
     extension::point::{FillStrategy, TargetingRule},
 };
 
@@ -44,12 +45,19 @@ pub struct ChannelPolicy {
     pub fallback: MountedFill,
     /// Fills what the pod leaves over.
     pub slate: Option<Slug>,
+    /// Who is asked first, own campaigns or the external ad server.
+    pub order: DemandOrder,
 }
 
 /// Whether an ad can be stitched into this channel now.
 pub trait CreativeLookup {
     /// The creative's measured length, or why it cannot play.
     fn check(&self, ad: &Slug) -> Result<Span, SkipReason>;
+
+    /// The same of an external ad. Without an implementation it plays, as long as it says.
+    fn check_external(&self, ad: &ExternalAd) -> Result<Span, SkipReason> {
+        Ok(ad.duration)
+    }
 }
 
 /// Why a creative cannot play: `creative not loaded`, `no rendition fits: codec`.

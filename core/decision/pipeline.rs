@@ -2,95 +2,46 @@
 //!
 //! Never fails: a script that does costs its own rule or its own answer, and the trace says so.
 
-use std::collections::BTreeMap;
-
 use super::{
-    AdTrace, CandidateIndex, ChannelPolicy, CreativeLookup, Facts, Filler, Outcome, ScriptTrace, Stage, Trace,
-    index::{IndexedAd, IndexedCampaign},
-    pod, scripts,
+    AdOutcome, AdTrace, CandidateIndex, ChannelPolicy, CreativeLookup, DecisionRequest, Detail, Facts, Filler, Outcome,
+    Trace,
+    allowance::Allowances,
+    candidates,
+    explain::Explained,
+    fate::Notes,
+    pod::{Picked, Table},
+    scripts::Judges,
     trace::PodTrace,
+    walk::Passing,
 };
 use crate::{
-    domain::{Avail, CapPeriod, Moment, Slug, Span, Viewer},
-    extension::point::{Candidate, RequestContext},
+    domain::{Money, Slug, Span},
+    extension::point::RequestContext,
 };
-
-/// What a decision answers.
-#[derive(Clone, Copy)]
-pub struct DecisionRequest<'a> {
-    pub session: &'a str,
-    pub viewer: &'a Viewer,
-    pub avail: &'a Avail,
-    pub now: Moment,
-    /// Orders what is otherwise equal.
-    pub seed: u64,
-    /// How often this session has been given each ad before.
-    pub seen: &'a BTreeMap<Slug, u32>,
-    /// A monotonic count of microseconds, for the trace only.
-    pub micros: &'a dyn Fn() -> u64,
-}
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct PickedAd {
-    /// Its place in the [`CandidateIndex`].
+    /// Its place in the [`CandidateIndex`]; behind its end for an external ad.
     pub index: usize,
     pub ad: Slug,
     pub campaign: Option<Slug>,
     /// As measured.
     pub duration: Span,
+    /// What one counted impression costs.
+    pub price: Money,
+    /// Its place among the request's external ads, if it is one.
+    pub external: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// In play order; never longer than the avail, never an ad twice.
+    /// In play order; never longer than the avail, never an ad twice, never two of one competitive category.
     pub pod: Vec<PickedAd>,
     /// What fills the rest.
     pub filler: Filler,
+    /// Where each ad's way ended that got as far as its creative.
+    pub outcomes: Vec<AdOutcome>,
     pub trace: Trace,
-}
-
-/// Ads that may still be chosen; both lists go together.
-pub(super) struct Running<'a> {
-    pub places: Vec<usize>,
-    pub candidates: Vec<Candidate<'a>>,
-}
-
-/// How each ad's way ended, and what scripts cost.
-pub(super) struct Notes {
-    fates: Vec<Option<(Outcome, Stage, String)>>,
-    pub scripts: Vec<ScriptTrace>,
-}
-
-impl Notes {
-    pub fn set(&mut self, place: usize, outcome: Outcome, stage: Stage, reason: String) {
-        if let Some(fate) = self.fates.get_mut(place) {
-            *fate = Some((outcome, stage, reason));
-        }
-    }
-    pub fn drop(&mut self, place: usize, stage: Stage, reason: String) {
-        self.set(place, Outcome::Dropped, stage, reason);
-    }
-}
-
-impl<'a> Running<'a> {
-    /// Keeps those for which `judge` knows no reason to go.
-    pub fn sift(
-        &mut self,
-        notes: &mut Notes,
-        outcome: Outcome,
-        mut judge: impl FnMut(usize, usize, &Candidate<'a>) -> Option<(Stage, String)>,
-    ) {
-        let before = std::mem::replace(self, Self { places: Vec::new(), candidates: Vec::new() });
-        for (at, (place, candidate)) in before.places.into_iter().zip(before.candidates).enumerate() {
-            match judge(at, place, &candidate) {
-                Some((stage, reason)) => notes.set(place, outcome, stage, reason),
-                None => {
-                    self.places.push(place);
-                    self.candidates.push(candidate);
-                }
-            }
-        }
-    }
 }
 
 /// Decides one break for one viewer.
@@ -109,119 +60,24 @@ pub fn decide(
         now: index.local_time(request.now),
         seed: request.seed,
     };
-    let mut notes = Notes { fates: vec![None; index.len()], scripts: Vec::new() };
-    let mut running = eligible(index, policy, request, &context, creatives, &mut notes);
-    scripts::run(index, policy, request, &context, &mut running, &mut notes);
-    let allowed = caps_and_budget(index, request, &mut running, &mut notes);
-    pod::offer(index, request, &allowed, &mut running, &mut notes);
-    let pod = pod::fill(policy, request, &context, &running, &mut notes);
-    finish(index, policy, request, creatives, pod, notes)
-}
-
-/// Status, flight, creative, declared rules.
-fn eligible<'a>(
-    index: &'a CandidateIndex,
-    policy: &'a ChannelPolicy,
-    request: &DecisionRequest<'a>,
-    context: &RequestContext<'a>,
-    creatives: &dyn CreativeLookup,
-    notes: &mut Notes,
-) -> Running<'a> {
     let facts = Facts { viewer: request.viewer, channel: policy.channel.as_str(), now: context.now };
-    let mut running = Running { places: Vec::new(), candidates: Vec::new() };
-    for (place, ad) in index.ads.iter().enumerate() {
-        let campaign = index.campaign_of(ad);
-        match check(ad, campaign, &facts, creatives) {
-            Ok(duration) => {
-                running.places.push(place);
-                running.candidates.push(Candidate {
-                    id: ad.slug.as_str(),
-                    campaign: campaign.map(|campaign| campaign.slug.as_str()),
-                    duration,
-                    priority: ad.priority,
-                    cpm_micros: ad.cpm_micros,
-                    score: 0.0,
-                    labels: &ad.labels,
-                    seen: request.seen.get(&ad.slug).copied().unwrap_or(0),
-                });
-            }
-            Err((stage, reason)) => notes.drop(place, stage, reason),
+    let passing = Passing::new(index, &facts);
+    let allowances = Allowances::new(index, request, context.now);
+    let judges = || Judges::new(index, policy, request, &context);
+    let mut notes = Notes::default();
+    // A script that fails on what an ad server says of its ads still judges our own.
+    let external = candidates::external(index, request, creatives, &mut judges(), &mut notes);
+    let (own, passed, end) =
+        candidates::own(index, request, &passing, creatives, &allowances, &mut judges(), &mut notes);
+    let table = Table { index, policy, request, context: &context, allowances: &allowances };
+    let chosen = table.choose(own, external, &mut notes);
+    let explained = match request.detail {
+        Detail::Brief => Vec::new(),
+        Detail::Full => {
+            Explained { index, request, facts: &facts, allowances: &allowances, passed: &passed, end: &end }.all(&notes)
         }
-    }
-    running
-}
-
-fn check(
-    ad: &IndexedAd,
-    campaign: Option<&IndexedCampaign>,
-    facts: &Facts<'_>,
-    creatives: &dyn CreativeLookup,
-) -> Result<Span, (Stage, String)> {
-    if let Some((stage, reason)) = ad.never {
-        return Err((stage, reason.to_owned()));
-    }
-    if let Some(off) = campaign.and_then(|campaign| campaign.off(facts.now.moment)) {
-        return Err(off);
-    }
-    let duration = creatives.check(&ad.slug).map_err(|reason| (Stage::Creative, reason.to_string()))?;
-    if !duration.is_positive() {
-        return Err((Stage::Creative, "the creative has no length".into()));
-    }
-    match ad.rules.first_failure(facts) {
-        Some(reason) => Err((Stage::Rule, reason)),
-        None => Ok(duration),
-    }
-}
-
-/// How many more ads of each campaign this pod may have; nothing where no cap is declared.
-///
-/// Every period counts what the session has been given: sessions end after minutes without a request, so an hour or a
-/// day that spans sessions is undercounted until viewers are counted across sessions.
-fn caps_and_budget(
-    index: &CandidateIndex,
-    request: &DecisionRequest<'_>,
-    running: &mut Running<'_>,
-    notes: &mut Notes,
-) -> Vec<Option<u32>> {
-    let mut seen = vec![0_u32; index.campaigns.len()];
-    for (ad, count) in request.seen {
-        let campaign = index.position(ad).and_then(|place| index.ads.get(place)).and_then(|ad| ad.campaign);
-        if let Some(total) = campaign.and_then(|at| seen.get_mut(at)) {
-            *total = total.saturating_add(*count);
-        }
-    }
-    let caps = index.campaigns.iter().zip(&seen).map(|(campaign, seen)| {
-        campaign.cap.map(|cap| match cap.per {
-            CapPeriod::Pod => cap.impressions,
-            CapPeriod::Session | CapPeriod::Hour | CapPeriod::Day | CapPeriod::Flight => {
-                cap.impressions.saturating_sub(*seen)
-            }
-        })
-    });
-    let allowed: Vec<Option<u32>> = caps.collect();
-    running.sift(notes, Outcome::Dropped, |_, place, _| {
-        let at = index.ads.get(place)?.campaign?;
-        let campaign = index.campaigns.get(at)?;
-        if allowed.get(at) == Some(&Some(0)) {
-            let given = seen.get(at).copied().unwrap_or(0);
-            return Some((Stage::Cap, format!("{}: {given} given", cap_text(campaign))));
-        }
-        campaign.budget_spent.then(|| (Stage::Budget, format!("the budget of campaign {} is spent", campaign.slug)))
-    });
-    allowed
-}
-
-/// `campaign summer-sale is capped at 3 per hour`.
-pub(super) fn cap_text(campaign: &IndexedCampaign) -> String {
-    let period = campaign.cap.map_or("", |cap| match cap.per {
-        CapPeriod::Pod => "pod",
-        CapPeriod::Session => "session",
-        CapPeriod::Hour => "hour",
-        CapPeriod::Day => "day",
-        CapPeriod::Flight => "flight",
-    });
-    let impressions = campaign.cap.map_or(0, |cap| cap.impressions);
-    format!("campaign {} is capped at {impressions} per {period}", campaign.slug)
+    };
+    finish(index, policy, request, creatives, chosen, notes, explained)
 }
 
 fn finish(
@@ -229,29 +85,34 @@ fn finish(
     policy: &ChannelPolicy,
     request: &DecisionRequest<'_>,
     creatives: &dyn CreativeLookup,
-    chosen: Vec<(usize, Span)>,
-    mut notes: Notes,
+    chosen: Vec<Picked>,
+    notes: Notes,
+    explained: Vec<AdTrace>,
 ) -> Decision {
-    let mut pod = Vec::with_capacity(chosen.len());
-    let all = chosen.len();
-    for (at, (place, duration)) in chosen.into_iter().enumerate() {
-        let Some(ad) = index.ads.get(place) else { continue };
-        notes.set(place, Outcome::Chosen, Stage::Fill, format!("{} of {all} in the pod", at + 1));
-        let campaign = index.campaign_of(ad).map(|campaign| campaign.slug.clone());
-        pod.push(PickedAd { index: place, ad: ad.slug.clone(), campaign, duration });
-    }
+    let pod: Vec<PickedAd> =
+        chosen.into_iter().filter_map(|(place, duration)| picked(index, request, place, duration)).collect();
     let rest = request.avail.duration - pod.iter().map(|picked| picked.duration).sum();
-    let slate = policy.slate.as_ref().filter(|slate| creatives.check(slate).is_ok());
+    let slate = policy.slate.as_ref().filter(|slate| rest.is_positive() && creatives.check(slate).is_ok());
     let filler = match slate {
         _ if !rest.is_positive() => Filler::None,
         Some(slate) => Filler::Slate { ad: slate.clone(), rest },
         None => Filler::Content { rest },
     };
-    let fates = index.ads.iter().zip(notes.fates).map(|(ad, fate)| {
-        let unknown = || (Outcome::Left, Stage::Fill, "the fill strategy left it out".to_owned());
-        let (outcome, stage, reason) = fate.unwrap_or_else(unknown);
-        AdTrace { ad: ad.slug.clone(), outcome, stage, reason }
+    let outcomes = notes.fates.iter().filter_map(|(place, fate)| {
+        let ad = candidates::slug_at(index, request, *place)?.clone();
+        Some(AdOutcome { ad, outcome: fate.outcome(), stage: fate.stage() })
     });
+    let outcomes = outcomes.collect();
+    let candidates = if request.detail == Detail::Full {
+        explained
+    } else {
+        let chosen = notes.fates.iter().filter(|(_, fate)| fate.outcome() == Outcome::Chosen);
+        let chosen = chosen.filter_map(|(place, fate)| {
+            let ad = candidates::slug_at(index, request, *place)?.clone();
+            Some(AdTrace { ad, outcome: fate.outcome(), stage: fate.stage(), reason: fate.reason() })
+        });
+        chosen.collect()
+    };
     let listed = pod.iter().map(|picked| PodTrace {
         ad: picked.ad.clone(),
         duration: picked.duration,
@@ -266,8 +127,32 @@ fn finish(
         avail: request.avail.into(),
         pod: listed.collect(),
         filler: filler.clone(),
-        candidates: fates.collect(),
+        candidates,
         scripts: notes.scripts,
     };
-    Decision { pod, filler, trace }
+    Decision { pod, filler, outcomes, trace }
+}
+
+/// An ad by its place, own or external.
+fn picked(index: &CandidateIndex, request: &DecisionRequest<'_>, place: usize, duration: Span) -> Option<PickedAd> {
+    if let Some(ad) = index.ads.get(place) {
+        let campaign = index.campaign_of(ad);
+        return Some(PickedAd {
+            index: place,
+            ad: ad.slug.clone(),
+            campaign: campaign.map(|campaign| campaign.slug.clone()),
+            duration,
+            price: campaign.map_or(Money::ZERO, |campaign| campaign.price),
+            external: None,
+        });
+    }
+    let ad = candidates::external_at(index, request, place)?;
+    Some(PickedAd {
+        index: place,
+        ad: ad.slug.clone(),
+        campaign: None,
+        duration,
+        price: ad.impression_price(),
+        external: place.checked_sub(index.len()),
+    })
 }

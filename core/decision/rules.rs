@@ -48,13 +48,18 @@ impl CompiledRules {
         Some(format!("{}: {}", failed.text, found(rule_type(&failed.condition), facts)))
     }
 
+    /// The rules that need no script.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.native.iter().map(|rule| &rule.condition)
+    }
+
     /// The targeting scripts that must keep this ad, as `ExtensionRef` prints them.
     pub fn scripts(&self) -> impl Iterator<Item = &str> {
         self.scripts.iter().map(AsRef::as_ref)
     }
 }
 
-fn passes(condition: &Condition, facts: &Facts<'_>) -> bool {
+pub(super) fn passes(condition: &Condition, facts: &Facts<'_>) -> bool {
     match condition {
         Condition::Geo { countries, wanted } => {
             countries.iter().any(|country| country.eq_ignore_ascii_case(&facts.viewer.geo)) == *wanted

@@ -1,8 +1,10 @@
-//! Asks targeting scripts, checks their answers and applies them.
+//! Asks targeting scripts about a batch of candidates, checks their answers and applies them.
 
 use super::{
-    CandidateIndex, ChannelPolicy, DecisionRequest, MountedRule, Outcome, ScriptTrace, Stage,
-    pipeline::{Notes, Running},
+    CandidateIndex, ChannelPolicy, DecisionRequest, MountedRule,
+    bits::Bits,
+    candidates::Running,
+    fate::{Fate, Notes},
 };
 use crate::{
     domain::OnError,
@@ -12,85 +14,136 @@ use crate::{
     },
 };
 
-/// The scripts that ads name for themselves, then the tenant's, in order.
-pub(super) fn run(
-    index: &CandidateIndex,
-    policy: &ChannelPolicy,
-    request: &DecisionRequest<'_>,
-    context: &RequestContext<'_>,
-    running: &mut Running<'_>,
-    notes: &mut Notes,
-) {
-    for script in &index.ad_scripts {
-        let theirs: Vec<usize> = (0..)
-            .zip(&running.places)
-            .filter(|(_, place)| script.ads.binary_search(place).is_ok())
-            .map(|(at, _)| at)
-            .collect();
-        apply(&script.mounted, Some(&theirs), request, context, running, notes);
+/// The scripts of one decision: those that ads name for themselves, then the tenant's, in order.
+pub(super) struct Judges<'a> {
+    judges: Vec<Judge<'a>>,
+    context: &'a RequestContext<'a>,
+    micros: &'a dyn Fn() -> u64,
+}
+
+struct Judge<'a> {
+    mounted: &'a MountedRule,
+    /// Nothing where it judges all.
+    only: Option<&'a Bits>,
+    /// It failed, and is not asked again for this decision: one that hangs would hang for each batch.
+    failed: Option<&'static str>,
+}
+
+impl<'a> Judges<'a> {
+    pub fn new(
+        index: &'a CandidateIndex,
+        policy: &'a ChannelPolicy,
+        request: &'a DecisionRequest<'a>,
+        context: &'a RequestContext<'a>,
+    ) -> Self {
+        let own = index.ad_scripts.iter().map(|script| (&script.mounted, Some(&script.ads)));
+        let all = own.chain(policy.targeting.iter().map(|mounted| (mounted, None)));
+        let judges = all.map(|(mounted, only)| Judge { mounted, only, failed: None });
+        Self { judges: judges.collect(), context, micros: request.micros }
     }
-    for mounted in policy.targeting.iter() {
-        apply(mounted, None, request, context, running, notes);
+
+    pub fn is_empty(&self) -> bool {
+        self.judges.is_empty()
+    }
+
+    /// Why no ad passes any more, if a script failed that every ad has to pass.
+    pub fn closed(&self) -> Option<String> {
+        let all = self.judges.iter().filter(|judge| judge.only.is_none());
+        all.filter_map(|judge| judge.failed.filter(|_| judge.is_closed()).map(|kind| judge.closed_text(kind))).next()
+    }
+
+    /// Leaves those in `batch` that every script keeps, with their scores.
+    pub fn judge(&mut self, batch: &mut Running<'_>, notes: &mut Notes) {
+        for judge in &mut self.judges {
+            judge.apply(batch, self.context, self.micros, notes);
+        }
     }
 }
 
-/// Asks one script about all running candidates, or those at `only`.
-fn apply(
-    mounted: &MountedRule,
-    only: Option<&[usize]>,
-    request: &DecisionRequest<'_>,
-    context: &RequestContext<'_>,
-    running: &mut Running<'_>,
-    notes: &mut Notes,
-) {
-    let picked: Vec<Candidate<'_>>;
-    let candidates = match only {
-        None => running.candidates.as_slice(),
-        Some(only) => {
-            picked = only.iter().filter_map(|&at| running.candidates.get(at)).cloned().collect();
-            picked.as_slice()
-        }
-    };
-    if candidates.is_empty() {
-        return;
+impl Judge<'_> {
+    fn is_closed(&self) -> bool {
+        self.mounted.on_error == OnError::Closed
     }
-    let started = (request.micros)();
-    let input = RuleInput { request: context, candidates, config: &mounted.config };
-    let answer = mounted.rule.judge(&input).and_then(|verdicts| checked(mounted, candidates.len(), verdicts));
-    let micros = (request.micros)().saturating_sub(started);
-    let error = answer.as_ref().err().map(ToString::to_string);
-    let script = ScriptTrace { name: mounted.name.clone(), version: mounted.version.clone(), micros, error };
-    notes.scripts.push(script);
 
-    let asked = |at: usize| match only {
-        None => Some(at),
-        Some(only) => only.binary_search(&at).ok(),
-    };
-    match answer {
-        Ok(verdicts) => {
-            for (at, candidate) in running.candidates.iter_mut().enumerate() {
-                if let Some(Verdict::Score(score)) = asked(at).and_then(|at| verdicts.get(at)) {
-                    candidate.score += score;
+    fn closed_text(&self, kind: &str) -> String {
+        format!("{} failed ({kind}) and lets nothing pass then", self.mounted.name)
+    }
+
+    fn apply(
+        &mut self,
+        batch: &mut Running<'_>,
+        context: &RequestContext<'_>,
+        micros: &dyn Fn() -> u64,
+        notes: &mut Notes,
+    ) {
+        // Where in the batch its ads are, ascending; nothing for all of it.
+        let theirs: Option<Vec<usize>> = self.only.map(|only| {
+            let numbered = (0..).zip(&batch.places);
+            numbered.filter(|(_, place)| only.contains(**place)).map(|(at, _)| at).collect()
+        });
+        let asked = |at: usize| match &theirs {
+            None => Some(at),
+            Some(theirs) => theirs.binary_search(&at).ok(),
+        };
+        if self.failed.is_none() {
+            match self.ask(batch, theirs.as_deref(), context, micros, notes) {
+                Ok(verdicts) => {
+                    for (at, candidate) in batch.candidates.iter_mut().enumerate() {
+                        if let Some(Verdict::Score(score)) = asked(at).and_then(|at| verdicts.get(at)) {
+                            candidate.score += score;
+                        }
+                    }
+                    batch.sift(notes, |at, _, _| match asked(at).and_then(|at| verdicts.get(at)) {
+                        Some(Verdict::Drop { reason }) => {
+                            Some(Fate::Script(format!("{}: {reason}", self.mounted.name)))
+                        }
+                        _ => None,
+                    });
+                    return;
                 }
+                Err(kind) => self.failed = Some(kind),
             }
-            running.sift(notes, Outcome::Dropped, |at, _, _| match asked(at).and_then(|at| verdicts.get(at)) {
-                Some(Verdict::Drop { reason }) => Some((Stage::Script, format!("{}: {reason}", mounted.name))),
-                _ => None,
-            });
         }
-        Err(error) if mounted.on_error == OnError::Closed => {
-            let reason = format!("{} failed ({}) and lets nothing pass then", mounted.name, error.kind());
-            running.sift(notes, Outcome::Dropped, |at, _, _| asked(at).map(|_| (Stage::Script, reason.clone())));
+        if let Some(kind) = self.failed.filter(|_| self.is_closed()) {
+            let reason = self.closed_text(kind);
+            batch.sift(notes, |at, _, _| asked(at).map(|_| Fate::Script(reason.clone())));
         }
-        Err(_) => {}
+    }
+
+    /// One verdict for each of `theirs`, or what kind of failure it was.
+    fn ask(
+        &self,
+        batch: &Running<'_>,
+        theirs: Option<&[usize]>,
+        context: &RequestContext<'_>,
+        micros: &dyn Fn() -> u64,
+        notes: &mut Notes,
+    ) -> Result<Vec<Verdict>, &'static str> {
+        let picked: Vec<Candidate<'_>>;
+        let candidates = match theirs {
+            None => batch.candidates.as_slice(),
+            Some(theirs) => {
+                picked = theirs.iter().filter_map(|&at| batch.candidates.get(at)).cloned().collect();
+                picked.as_slice()
+            }
+        };
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let MountedRule { name, version, config, rule, .. } = self.mounted;
+        let started = micros();
+        let input = RuleInput { request: context, candidates, config };
+        let answer = rule.judge(&input).and_then(|verdicts| checked(name, candidates.len(), verdicts));
+        notes.called(name, version, candidates.len(), micros().saturating_sub(started), answer.as_ref().err());
+        answer.map_err(|error| error.kind())
     }
 }
 
 /// One verdict per candidate, and scores that can be compared.
-fn checked(mounted: &MountedRule, asked: usize, verdicts: Vec<Verdict>) -> Result<Vec<Verdict>, ExtensionError> {
+fn checked(name: &str, asked: usize, verdicts: Vec<Verdict>) -> Result<Vec<Verdict>, ExtensionError> {
     /// Sums of 20 scripts' scores stay exact to a thousandth.
     const MAX_SCORE: f64 = 1e9;
-    let wrong = |message: String| Err(ExtensionError::Answer { path: mounted.name.clone(), message });
+    let wrong = |message: String| Err(ExtensionError::Answer { path: name.to_owned(), message });
     if verdicts.len() != asked {
         return wrong(format!("it answered {} verdicts for {asked} candidates", verdicts.len()));
     }

@@ -1,9 +1,14 @@
 //! A small tenant to decide for, and native scripts to decide with.
 
+mod batches;
+mod campaigns;
+mod external;
 mod hostile;
 mod pipeline;
 mod properties;
+mod record;
 mod rules;
+mod sets;
 
 use std::{
     cell::Cell,
@@ -102,7 +107,10 @@ pub(super) struct World {
     pub avail: Avail,
     pub now: Moment,
     pub seed: u64,
-    pub seen: BTreeMap<Slug, u32>,
+    pub history: Vec<Exposure>,
+    pub spend: BTreeMap<Slug, Spend>,
+    pub external: Vec<ExternalAd>,
+    pub detail: Detail,
     /// Creatives that cannot play.
     pub broken: BTreeMap<Slug, &'static str>,
 }
@@ -142,6 +150,7 @@ impl World {
                 fill: fill("greedy", Greedy),
                 fallback: fill("shipped:fill/best_effort", Greedy),
                 slate: None,
+                order: DemandOrder::OwnFirst,
             },
             viewer: Viewer { geo: "US".into(), device: DeviceType::SmartTv, ..Viewer::default() },
             avail: Avail {
@@ -156,7 +165,10 @@ impl World {
             },
             now: NOW,
             seed: 7,
-            seen: BTreeMap::new(),
+            history: Vec::new(),
+            spend: BTreeMap::new(),
+            external: Vec::new(),
+            detail: Detail::Full,
             broken: BTreeMap::new(),
         }
     }
@@ -165,22 +177,39 @@ impl World {
         CandidateIndex::build(&self.manifest, &|name| self.scripts.get(name).cloned()).unwrap()
     }
 
+    /// The session has been given the ad so often, just now.
+    pub fn saw(&mut self, ad: &str, times: u32) {
+        let exposure = Exposure { ad: slug(ad), campaign: None, at: self.now, this_session: true };
+        self.history.extend(std::iter::repeat_n(exposure, times as usize));
+    }
+
     pub fn decide(&self) -> Decision {
+        self.decide_of(&self.index())
+    }
+
+    /// With an index that was built before.
+    pub fn decide_of(&self, index: &CandidateIndex) -> Decision {
         let ticks = Cell::new(0);
         let micros = || {
             ticks.set(ticks.get() + 5);
             ticks.get()
         };
-        let request = DecisionRequest {
+        decide(index, &self.policy, &DecisionRequest { micros: &micros, ..self.request() }, self)
+    }
+
+    pub fn request(&self) -> DecisionRequest<'_> {
+        DecisionRequest {
             session: "session-1",
             viewer: &self.viewer,
             avail: &self.avail,
             now: self.now,
             seed: self.seed,
-            seen: &self.seen,
-            micros: &micros,
-        };
-        decide(&self.index(), &self.policy, &request, self)
+            history: &self.history,
+            spend: self,
+            external: &self.external,
+            detail: self.detail,
+            micros: &|| 0,
+        }
     }
 
     /// The pod's slugs.
@@ -207,12 +236,21 @@ impl World {
     }
 }
 
+impl SpendView for World {
+    fn spend(&self, campaign: &Slug) -> Spend {
+        self.spend.get(campaign).copied().unwrap_or_default()
+    }
+}
+
 impl CreativeLookup for World {
     fn check(&self, ad: &Slug) -> Result<Span, SkipReason> {
         if let Some(reason) = self.broken.get(ad) {
             return Err(SkipReason::new(*reason));
         }
         let found = self.manifest.ads.iter().find(|other| other.slug == *ad);
+        if found.is_some_and(|ad| ad.creative.is_none()) {
+            return Err(SkipReason::new("no HLS creative"));
+        }
         found.map(|ad| ad.duration).ok_or_else(|| SkipReason::new("creative not loaded"))
     }
 }
@@ -225,13 +263,15 @@ pub(super) fn fill(name: &str, strategy: impl FillStrategy + 'static) -> Mounted
     MountedFill { name: name.into(), version: "v1".into(), strategy: Arc::new(strategy) }
 }
 
-/// Takes each candidate in order if it still fits.
+/// Takes each candidate in order if it still fits and its category is free.
 pub(super) struct Greedy;
 impl FillStrategy for Greedy {
     fn fill(&self, input: &FillInput<'_>) -> Result<Vec<usize>, ExtensionError> {
         let mut left = input.request.avail.duration;
+        let mut taken = Vec::new();
         let fits = input.candidates.iter().enumerate().filter(|(_, candidate)| {
-            let fits = candidate.duration <= left;
+            let fits = candidate.duration <= left && !candidate.category.is_some_and(|own| taken.contains(&own));
+            taken.extend(candidate.category.filter(|_| fits));
             left = if fits { left - candidate.duration } else { left };
             fits
         });

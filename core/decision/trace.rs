@@ -1,12 +1,12 @@
 //! Why a decision came out as it did: for every ad the one stage and reason, and what each script cost.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::local_time::rfc3339;
 use crate::domain::{Avail, Moment, Position, Slug, Span, Viewer};
 
 /// Where an ad's way through the decision ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Status of the ad or its campaign.
@@ -19,11 +19,13 @@ pub enum Stage {
     Rule,
     /// A targeting script.
     Script,
-    /// The campaign's frequency cap.
+    /// The campaign's frequency caps.
     Cap,
-    /// The campaign's budget.
+    /// Another ad of its competitive category.
+    Separation,
+    /// The campaign's budget, impression goal or pacing.
     Budget,
-    /// Longer than the break, or below the best that are offered.
+    /// Longer than the break, or below the best that are asked about and offered.
     Offer,
     /// The fill strategy.
     Fill,
@@ -38,6 +40,7 @@ impl Stage {
             Self::Rule => "rule",
             Self::Script => "script",
             Self::Cap => "cap",
+            Self::Separation => "separation",
             Self::Budget => "budget",
             Self::Offer => "offer",
             Self::Fill => "fill",
@@ -45,7 +48,7 @@ impl Stage {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Chosen,
@@ -63,12 +66,24 @@ pub struct AdTrace {
     pub reason: String,
 }
 
-/// One call of a script.
+/// The same without words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdOutcome {
+    pub ad: Slug,
+    pub outcome: Outcome,
+    pub stage: Stage,
+}
+
+/// What one script was asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScriptTrace {
     pub name: String,
     pub version: String,
-    /// How long the call took.
+    /// Candidates come in batches.
+    pub calls: u32,
+    /// In all calls.
+    pub ads: usize,
+    /// How long the calls took together. Measured: all else in a trace is the same for the same inputs.
     pub micros: u64,
     /// What went wrong; its rule was skipped, or its ads dropped, or its answer not used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,10 +151,20 @@ pub struct Trace {
     pub avail: AvailTrace,
     pub pod: Vec<PodTrace>,
     pub filler: Filler,
-    /// Every ad of the tenant, by slug.
+    /// Every ad of the tenant and of the ad server, by slug; with [`Detail::Brief`](super::Detail) the pod's only.
     pub candidates: Vec<AdTrace>,
-    /// In the order of the calls.
+    /// In the order of their first calls.
     pub scripts: Vec<ScriptTrace>,
+}
+
+impl Trace {
+    /// With nothing measured in it: what two runs with the same inputs have in common.
+    pub fn without_timings(mut self) -> Self {
+        for script in &mut self.scripts {
+            script.micros = 0;
+        }
+        self
+    }
 }
 
 fn seconds<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {

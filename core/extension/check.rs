@@ -62,9 +62,9 @@ pub fn verdicts(input: &RuleInput<'_>, verdicts: &[Verdict]) -> Verified {
     }
 }
 
-/// Only ads that were offered, none twice, and together no longer than the avail.
+/// Only ads that were offered, none twice, no two of one competitive category, and together no longer than the avail.
 pub fn pod(input: &FillInput<'_>, chosen: &[usize]) -> Verified {
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut categories) = (BTreeSet::new(), BTreeSet::new());
     let mut left = input.request.avail.duration;
     for index in chosen {
         let Some(ad) = input.candidates.get(*index) else {
@@ -72,6 +72,9 @@ pub fn pod(input: &FillInput<'_>, chosen: &[usize]) -> Verified {
         };
         if !seen.insert(index) {
             return Err(format!("ad {index} (`{}`) was chosen twice", ad.id));
+        }
+        if let Some(category) = ad.category.filter(|category| !categories.insert(*category)) {
+            return Err(format!("`{}` is the second ad of the category `{category}`; a pod takes one of each", ad.id));
         }
         left -= ad.duration;
     }

@@ -83,6 +83,13 @@ pub struct Loaded<T: ?Sized> {
     pub extension: Arc<Guarded<T>>,
 }
 
+/// A script that passed its trial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    pub point: Point,
+    pub version: String,
+}
+
 impl<T: ?Sized> Clone for Loaded<T> {
     fn clone(&self) -> Self {
         Self { name: self.name.clone(), version: self.version.clone(), extension: Arc::clone(&self.extension) }
@@ -151,6 +158,27 @@ impl Extensions {
         tenant: &str,
     ) -> Result<Loaded<dyn TrackingSink>, ExtensionError> {
         self.load(wanted, scripts, tenant, Point::Sink, |script| Box::new(script.sink()) as _)
+    }
+
+    /// Compiles a script and calls it once, for the point that is named or that its functions tell. Nothing is kept.
+    pub fn try_script(
+        &self,
+        source: ScriptSource<'_>,
+        point: Option<Point>,
+        tenant: &str,
+    ) -> Result<Tried, ExtensionError> {
+        let point = match point {
+            Some(point) => point,
+            None => Script::guess_point(&self.host, source)?.ok_or_else(|| ExtensionError::Compile {
+                path: source.name.to_owned(),
+                line: 0,
+                column: 0,
+                message: "the script has no function that any extension point asks for".to_owned(),
+                hint: Some("define detect, target, fill or deliver".to_owned()),
+            })?,
+        };
+        Script::load(&self.host, source, point)?.for_tenant(tenant).trial_with(&self.trial_config)?;
+        Ok(Tried { point, version: source.version() })
     }
 
     /// The engine itself, for the tools of rule authors.

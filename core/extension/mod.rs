@@ -22,5 +22,5 @@ pub mod shipped;
 pub use breaker::{Monotonic, monotonic};
 pub use call::Guarded;
 pub use error::ExtensionError;
-pub use load::{Extensions, Loaded, Point, ScriptSource};
+pub use load::{Extensions, Loaded, Point, ScriptSource, Tried};
 pub use point::*;

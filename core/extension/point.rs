@@ -18,7 +18,7 @@ pub trait BreakDetector: Send + Sync {
     fn detect(&self, input: &DetectInput<'_>) -> Result<Vec<FoundAvail>, ExtensionError>;
 }
 
-/// Keeps, drops or scores candidates. Asked once per decision with all of them.
+/// Keeps, drops or scores candidates. Asked in batches, best first, until enough were kept.
 pub trait TargetingRule: Send + Sync {
     /// One verdict per candidate, in the order given.
     fn judge(&self, input: &RuleInput<'_>) -> Result<Vec<Verdict>, ExtensionError>;
@@ -120,6 +120,8 @@ pub struct Candidate<'a> {
     /// Sum of what the rules scored.
     pub score: f64,
     pub labels: &'a BTreeMap<String, String>,
+    /// Its competitive category: a pod has at most one ad of each.
+    pub category: Option<&'a str>,
     /// How often this viewer's session has been given this ad before.
     pub seen: u32,
 }

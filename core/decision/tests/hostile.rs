@@ -12,10 +12,10 @@ fn world(answer: &'static [usize]) -> World {
 #[test]
 fn a_fill_answer_that_breaks_the_contract_is_not_used_and_the_fallback_is_asked() {
     for (answer, error) in [
-        (&[0, 0][..], "twice"),
-        (&[2], "it answered 2, but 2 candidates were offered"),
-        (&[usize::MAX], "candidates were offered"),
-        (&[0, 1], "its pod lasts 80 s, the break 60 s"),
+        (&[0, 0][..], "chosen twice"),
+        (&[2], "there is no ad 2: 2 were offered"),
+        (&[usize::MAX], "2 were offered"),
+        (&[0, 1], "the pod lasts 80 s, longer than the avail's 60 s"),
     ] {
         let decision = world(answer).decide();
         let scripts = &decision.trace.scripts;
@@ -68,12 +68,12 @@ fn verdicts_must_be_as_many_as_candidates_and_scores_comparable() {
 
 #[test]
 fn a_strategy_sees_the_best_candidates_only() {
-    let count = pod::MAX_OFFERED + 10;
+    let count = MAX_OFFERED + 10;
     let mut world = World::new((0..count).map(|at| ad(&format!("ad-{at}"), 1)).collect(), Vec::new(), 10_000);
     let all = Native(|input: &FillInput<'_>| Ok((0..input.candidates.len()).collect()));
     world.policy.fill = fill("rules/all.rhai", all);
     let decision = world.decide();
-    assert_eq!(decision.pod.len(), pod::MAX_OFFERED);
+    assert_eq!(decision.pod.len(), MAX_OFFERED);
     let left = decision.trace.candidates.iter().filter(|candidate| candidate.outcome == Outcome::Left).count();
     assert_eq!(left, 10);
 }

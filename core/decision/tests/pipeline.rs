@@ -44,12 +44,12 @@ fn each_stage_drops_with_its_reason_before_the_next_is_asked() {
     for (ad, expect) in [
         ("inactive", "dropped status: the ad is inactive"),
         ("banner", "dropped status: the ad is not linear: it cannot be stitched"),
-        ("vast", "dropped creative: it has only a vast_url: VAST is not supported yet"),
+        ("vast", "dropped creative: no HLS creative"),
         ("elsewhere", "dropped rule: geo in [ID]: viewer is in US"),
         ("in-paused", "dropped status: campaign paused is paused"),
         ("in-future", "dropped flight: campaign future has not started"),
         ("in-past", "dropped flight: campaign past has ended"),
-        ("in-broke", "dropped budget: the budget of campaign broke is spent"),
+        ("in-broke", "dropped budget: the budget of campaign broke is spent: 0.00 of 0.00"),
         ("unready", "dropped creative: no rendition fits: codec"),
         ("alcohol", "dropped script: rules/safe.rhai: alcohol before 21:00"),
         ("long", "dropped offer: it lasts 61 s, the break 60 s"),
@@ -88,7 +88,7 @@ fn caps_count_what_the_session_was_given_of_the_whole_campaign() {
         let capped = Campaign { frequency_caps: vec![FrequencyCap { impressions, per }], ..campaign("capped", 5) };
         let ads = ["a", "b", "c"].map(|name| in_campaign(ad(name, 10), "capped"));
         let mut world = World::new([ads.to_vec(), vec![ad("free", 10)]].concat(), vec![capped], 60);
-        world.seen = seen.iter().map(|(ad, count)| (slug(ad), *count)).collect();
+        seen.iter().for_each(|(ad, count)| world.saw(ad, *count));
         let mut pod = world.pod();
         pod.sort();
         let given: usize = pod.iter().filter(|name| *name != "free").count();
@@ -111,7 +111,7 @@ fn a_capped_ad_says_how_often_and_a_surplus_one_that_better_ones_come_first() {
     let (first, second) = if world.pod() == ["a"] { ("a", "b") } else { ("b", "a") };
     assert_eq!(world.fate(first), "chosen fill: 1 of 1 in the pod");
     assert_eq!(world.fate(second), "dropped cap: campaign capped is capped at 1 per hour: better ads of it come first");
-    world.seen.insert(slug("a"), 1);
+    world.saw("a", 1);
     assert_eq!(world.fate("a"), "dropped cap: campaign capped is capped at 1 per hour: 1 given");
 }
 
@@ -195,8 +195,8 @@ fn the_trace_has_its_documented_shape() {
             "filler": { "with": "content", "seconds": 15.0 },
             "candidates": [{ "ad": "a", "outcome": "chosen", "stage": "fill", "reason": "1 of 1 in the pod" }],
             "scripts": [
-                { "name": "rules/ok.rhai", "version": "v1", "micros": 5 },
-                { "name": "greedy", "version": "v1", "micros": 5 },
+                { "name": "rules/ok.rhai", "version": "v1", "calls": 1, "ads": 1, "micros": 5 },
+                { "name": "greedy", "version": "v1", "calls": 1, "ads": 1, "micros": 5 },
             ],
         })
     );

@@ -53,7 +53,7 @@ prop_compose! {
         world.avail.duration = Span::from_millis(millis);
         world.seed = seed;
         world.viewer.geo = if us { "US".into() } else { "ID".into() };
-        world.seen = seen.into_iter().map(|(at, count)| (slug(&format!("ad-{at}")), count)).collect();
+        seen.into_iter().for_each(|(at, count)| world.saw(&format!("ad-{at}"), count));
         if let Some(answers) = answers {
             world.policy.fill = fill("rules/any.rhai", Native(move |_: &FillInput<'_>| Ok(answers.clone())));
         }
@@ -82,7 +82,7 @@ proptest! {
             let of_campaign = |ad: &Slug| {
                 world.manifest.ads.iter().any(|other| other.slug == *ad && other.campaign.as_ref() == Some(&campaign.slug))
             };
-            let before: u32 = world.seen.iter().filter(|(ad, _)| of_campaign(ad)).map(|(_, count)| count).sum();
+            let before = world.history.iter().filter(|exposure| of_campaign(&exposure.ad)).count() as u32;
             let now = u32::try_from(decision.pod.iter().filter(|picked| of_campaign(&picked.ad)).count()).unwrap();
             prop_assert!(now == 0 || before + now <= cap.impressions, "cap of {}", campaign.slug);
         }
@@ -116,5 +116,19 @@ proptest! {
         shuffled.manifest.ads.sort_by_key(|ad| key(&ad.slug));
         shuffled.manifest.campaigns.sort_by_key(|campaign| key(&campaign.slug));
         prop_assert_eq!(&shuffled.decide(), &decision);
+    }
+
+    #[test]
+    fn a_brief_decision_comes_to_the_same_as_a_full_one(world in worlds()) {
+        let full = world.decide();
+        let brief = World { detail: Detail::Brief, ..world }.decide();
+        prop_assert_eq!(&brief.pod, &full.pod);
+        prop_assert_eq!((&brief.filler, &brief.outcomes), (&full.filler, &full.outcomes));
+        prop_assert_eq!(brief.trace.clone().without_timings().scripts, full.trace.clone().without_timings().scripts);
+        let chosen: Vec<_> =
+            full.trace.candidates.into_iter().filter(|candidate| candidate.outcome == Outcome::Chosen).collect();
+        let mut named = brief.trace.candidates;
+        named.sort_by(|a, b| a.ad.cmp(&b.ad));
+        prop_assert_eq!(named, chosen, "the pod's ads and no others");
     }
 }

@@ -118,7 +118,7 @@ fn type_of_parameter(name: &str) -> &'static str {
         "request" => "Request",
         "window" => "Window",
         "index" | "length" | "int" => "int",
-        "number" | "time" => "float",
+        "number" | "time" | "room" | "goal" => "float",
         _ => "?",
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{guard::Usage, script::Script};
 use crate::{
     domain::{
-        Avail, AvailId, AvailKind, Beaconing, DeviceType, Event, EventType, Moment, Position, Slug, Span, Viewer,
+        Avail, AvailId, AvailKind, Beaconing, DeviceType, Event, EventType, Moment, Money, Position, Slug, Span, Viewer,
     },
     extension::{
         Candidate, DetectInput, ExtensionError, FillInput, LocalTime, PlacedCue, RequestContext, RuleInput, SinkInput,
@@ -126,6 +126,7 @@ pub fn with_avail<T>(seconds: i64, body: impl FnOnce(&RequestContext<'_>, &[Cand
         cpm_micros: 12_500_000,
         score: 0.0,
         labels: &labels,
+        category: (index == 1).then_some("travel"),
         seen: u32::from(index % 3 == 0),
     });
     body(&request, &candidates.collect::<Vec<_>>())
@@ -138,18 +139,19 @@ fn events() -> Result<Vec<Event>, ExtensionError> {
     let event = |event_type| {
         Ok(Event {
             tenant: slug("sample")?,
-            channel: slug("news")?,
+            channel: Some(slug("news")?),
             session: "sample-session".to_owned(),
             viewer: None,
             avail: AvailId::new("sample-1"),
             pod_position: 0,
-            ad: slug("sample-ad")?,
+            ad: Some(slug("sample-ad")?),
             campaign: Some(slug("sample-campaign")?),
             event_type,
             time: NOON,
             device: DeviceType::SmartTv,
             geo: "US".into(),
-            counted_by: Beaconing::Segment,
+            counted_by: Some(Beaconing::Segment),
+            price: Money::from_micros(if event_type == EventType::Impression { 12_500 } else { 0 }),
         })
     };
     [EventType::Impression, EventType::Start, EventType::Complete].into_iter().map(event).collect()

@@ -6,15 +6,16 @@ use rhai::{Array, Dynamic, EvalAltResult, FnPtr, NativeCallContext};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
+    combine::{self, Item},
     optional,
     texts::{Labels, Pairs, PairsOf, Text, TextTable},
 };
 use crate::extension::{
     Candidate,
     rhai::{
-        lists,
+        guard, lists,
         registrar::{Effect::Pure, Registrar},
-        value::{Fallible, fail, int},
+        value::{Fallible, fail, int, number},
     },
 };
 
@@ -25,6 +26,7 @@ const MICROS: f64 = 1_000_000.0;
 struct Row {
     id: Text,
     campaign: Option<Text>,
+    category: Option<Text>,
     labels: Pairs,
     duration: f64,
     priority: i32,
@@ -47,6 +49,7 @@ impl AdTable {
         let rows = candidates.iter().map(|ad| Row {
             id: texts.add(ad.id),
             campaign: ad.campaign.map(|campaign| texts.add(campaign)),
+            category: ad.category.map(|category| texts.add(category)),
             labels: if with_labels { texts.add_map(ad.labels) } else { Pairs::default() },
             duration: ad.duration.as_secs_f64(),
             priority: ad.priority,
@@ -96,6 +99,7 @@ impl Serialize for Ad {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", texts.get(self.row.id))?;
         map.serialize_entry("campaign", &self.row.campaign.map(|text| texts.get(text)))?;
+        map.serialize_entry("category", &self.row.category.map(|text| texts.get(text)))?;
         map.serialize_entry("duration", &self.row.duration)?;
         map.serialize_entry("priority", &self.row.priority)?;
         map.serialize_entry("cpm", &self.row.cpm)?;
@@ -118,6 +122,18 @@ impl Ads {
             Some(ad) => Ok(ad),
             None => fail(format!("ads[{index}]: there are only {} ads", self.0.count())),
         }
+    }
+
+    /// Ads that fill at least `goal` of `room`, both in seconds; see [`combine::combine`].
+    fn combine(&self, room: f64, goal: f64) -> Fallible<Array> {
+        let micros = |seconds: f64| (seconds * MICROS).round() as i64;
+        let texts = &self.0.texts;
+        let item =
+            |row: &Row| Item { length: micros(row.duration), category: row.category.map(|text| texts.get(text)) };
+        let items: Vec<Item<'_>> = self.0.rows.iter().map(item).collect();
+        guard::charge(items.len().saturating_mul(32))?;
+        let chosen = combine::combine(&items, micros(room), micros(goal), || guard::charge(0))?;
+        Ok(chosen.into_iter().filter_map(|index| Ad::new(&self.0, index)).map(Dynamic::from).collect())
     }
 
     fn to_array(&self) -> Array {
@@ -161,6 +177,12 @@ pub fn register(api: &mut Registrar<'_>) {
         .property("Ad", "campaign", ("string or ()", "Its campaign's slug."), |ad: &mut Ad| {
             optional(ad.row.campaign.map(|text| ad.table.texts.get(text)))
         })
+        .property(
+            "Ad",
+            "category",
+            ("string or ()", "Its competitive category: a pod takes one ad of each."),
+            |ad: &mut Ad| optional(ad.row.category.map(|text| ad.table.texts.get(text))),
+        )
         .property("Ad", "duration", ("float", "Seconds, as measured on the creative."), |ad: &mut Ad| ad.row.duration)
         .property("Ad", "priority", ("int", "The campaign's; higher is served first."), |ad: &mut Ad| {
             i64::from(ad.row.priority)
@@ -193,6 +215,15 @@ pub fn register(api: &mut Registrar<'_>) {
         .function(Pure, "to_array(ads) -> array", "As a list that can be sorted and changed.", |ads: &mut Ads| {
             ads.to_array()
         })
+        .function(
+            Pure,
+            "combine(ads, room, goal) -> array",
+            "The best ads that together last from `goal` to `room` seconds, one of each category; if none do, those that last longest.",
+            |ads: &mut Ads, room: Dynamic, goal: Dynamic| match number(&room).zip(number(&goal)) {
+                Some((room, goal)) => ads.combine(room, goal),
+                None => fail("combine(room, goal) takes two numbers of seconds"),
+            },
+        )
         .function(
             Pure,
             "filter(ads, |ad| …) -> array",

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::optional;
 use crate::{
-    domain::{Beaconing, Event, EventType},
+    domain::{Beaconing, Event, EventType, Slug},
     extension::rhai::{
         lists,
         registrar::{Effect::Pure, Registrar},
@@ -68,11 +68,17 @@ impl IntoIterator for Events {
 }
 
 fn counted_by(event: &Event) -> &'static str {
-    match event.counted_by {
-        Beaconing::Segment => "segment",
-        Beaconing::Client => "client",
-        Beaconing::Stitch => "stitch",
-    }
+    event.counted_by.map_or("", Beaconing::as_str)
+}
+
+/// Events about a campaign name no channel and no ad: their text is empty, so that scripts need not ask first.
+fn text(slug: Option<&Slug>) -> &str {
+    slug.map_or("", Slug::as_str)
+}
+
+/// For scripts and receivers, as they see CPMs; sums of money belong to reports, which add integers.
+fn price(event: &Event) -> f64 {
+    event.price.micros() as f64 / 1_000_000.0
 }
 
 /// Stable name of an event: what counts twice has the same one, so that receivers can drop repeats.
@@ -89,16 +95,17 @@ impl Serialize for EventValue {
             map.serialize_entry("event_type", event.event_type.as_str())?;
             map.serialize_entry("time", &event.time.as_secs_f64())?;
             map.serialize_entry("tenant", event.tenant.as_str())?;
-            map.serialize_entry("channel", event.channel.as_str())?;
+            map.serialize_entry("channel", text(event.channel.as_ref()))?;
             map.serialize_entry("session", &event.session)?;
             map.serialize_entry("viewer", &event.viewer)?;
             map.serialize_entry("avail", event.avail.as_str())?;
             map.serialize_entry("pod_position", &event.pod_position)?;
-            map.serialize_entry("ad", event.ad.as_str())?;
-            map.serialize_entry("campaign", &event.campaign.as_ref().map(crate::domain::Slug::as_str))?;
+            map.serialize_entry("ad", text(event.ad.as_ref()))?;
+            map.serialize_entry("campaign", &event.campaign.as_ref().map(Slug::as_str))?;
             map.serialize_entry("device", event.device.as_str())?;
             map.serialize_entry("geo", &*event.geo)?;
             map.serialize_entry("counted_by", counted_by(event))?;
+            map.serialize_entry("price", &price(event))?;
         }
         map.end()
     }
@@ -122,26 +129,31 @@ pub fn register(api: &mut Registrar<'_>) {
     event!(
         "event_type",
         "string",
-        "impression, start, first_quartile, midpoint, third_quartile, complete, click or error.",
+        "impression, start, first_quartile, midpoint, third_quartile, complete, click or error; budget_50, budget_80 and budget_100 when so many percent of a campaign's budget are spent.",
         |e| { EventType::as_str(e.event_type).into() }
     );
     event!("time", "float", "When the server saw it, seconds since the epoch.", |e| e.time.as_secs_f64().into());
     event!("tenant", "string", "The tenant's slug.", |e| e.tenant.as_str().into());
-    event!("channel", "string", "The channel's slug.", |e| e.channel.as_str().into());
+    event!("channel", "string", "The channel's slug; empty for a campaign's budget.", |e| text(e.channel.as_ref())
+        .into());
     event!("session", "string", "The viewer's session, by our own name.", |e| e.session.as_str().into());
     event!("viewer", "string or ()", "The `session_id` that the caller gave.", |e| optional(e.viewer.as_deref()));
     event!("avail", "string", "The avail's id.", |e| e.avail.as_str().into());
     event!("pod_position", "int", "0 for the first ad of the pod.", |e| i64::from(e.pod_position).into());
-    event!("ad", "string", "The ad's slug.", |e| e.ad.as_str().into());
-    event!("campaign", "string or ()", "The campaign's slug.", |e| optional(
-        e.campaign.as_ref().map(crate::domain::Slug::as_str)
-    ));
+    event!("ad", "string", "The ad's slug; empty for a campaign's budget.", |e| text(e.ad.as_ref()).into());
+    event!("campaign", "string or ()", "The campaign's slug.", |e| optional(e.campaign.as_ref().map(Slug::as_str)));
     event!("device", "string", "smart-tv, set-top-box, console, mobile, tablet, desktop or other.", |e| e
         .device
         .as_str()
         .into());
     event!("geo", "string", "Country code; empty when unknown.", |e| (&*e.geo).into());
-    event!("counted_by", "string", "segment, client or stitch: what made it count.", |e| counted_by(e).into());
+    event!(
+        "counted_by",
+        "string",
+        "segment, client or stitch: what made it count; empty for a campaign's budget.",
+        |e| counted_by(e).into()
+    );
+    event!("price", "float", "What the campaign was charged for it, in the tenant's currency.", |e| price(e).into());
 
     api.value::<Events>("Events", "A batch of events: `for event in events`, `events[0]`, `to_json(events)`.");
     let engine = api.engine();

@@ -5,6 +5,7 @@
 
 pub mod ad;
 pub mod avail;
+mod combine;
 pub mod config;
 pub mod event;
 pub mod log;
