@@ -2,7 +2,8 @@
 //!
 //! [`Journal::record`] resolves when its events are on disk. Events wait for each other for at most [`GATHER`], so that
 //! one sync of the disk serves many viewers. The queue is bounded: past its limit `record` says so at once instead of
-//! making players wait. Knows no HTTP and no sinks; it only tells who asked that there is something new.
+//! making players wait. What an event costs is the [`Ledger`]'s business. Knows no HTTP and no sinks; it only tells who
+//! asked that there is something new.
 
 use std::{
     collections::HashMap,
@@ -21,8 +22,9 @@ use tokio::{
 };
 
 use crate::{
-    domain::{Event, Slug},
-    store::{MAX_EVENTS_PER_INSERT, Store, StoreError},
+    domain::{Event, Money, Slug},
+    ledger::Ledger,
+    store::{Inserted, MAX_EVENTS_PER_INSERT, StoreError},
 };
 
 /// How long the first event of a group waits for company: far below what a player notices.
@@ -91,11 +93,11 @@ struct News {
 
 impl Journal {
     /// Starts the writer on the current runtime.
-    pub fn start(store: Store) -> Arc<Self> {
-        Self::start_with_room(store, MAX_WAITING_EVENTS)
+    pub fn start(ledger: Arc<Ledger>) -> Arc<Self> {
+        Self::start_with_room(ledger, MAX_WAITING_EVENTS)
     }
 
-    fn start_with_room(store: Store, room: usize) -> Arc<Self> {
+    fn start_with_room(ledger: Arc<Ledger>, room: usize) -> Arc<Self> {
         // Every entry holds at least one permit of `room`: the channel itself is never full.
         let (sender, receiver) = mpsc::channel(room);
         let news = Arc::new(News {
@@ -103,7 +105,7 @@ impl Journal {
             heads: Mutex::default(),
             commits: AtomicU64::new(0),
         });
-        let writer = tokio::spawn(write(store, receiver, news.clone()));
+        let writer = tokio::spawn(write(ledger, receiver, news.clone()));
         Arc::new(Self {
             queue: RwLock::new(Some(sender)),
             room: Arc::new(Semaphore::new(room)),
@@ -181,7 +183,7 @@ impl Journal {
     }
 }
 
-async fn write(store: Store, mut queue: mpsc::Receiver<Entry>, news: Arc<News>) {
+async fn write(ledger: Arc<Ledger>, mut queue: mpsc::Receiver<Entry>, news: Arc<News>) {
     let mut next = None;
     loop {
         let first = match next.take() {
@@ -204,11 +206,11 @@ async fn write(store: Store, mut queue: mpsc::Receiver<Entry>, news: Arc<News>) 
             }
             group.push(entry);
         }
-        commit(&store, group, &news).await;
+        commit(&ledger, group, &news).await;
     }
 }
 
-async fn commit(store: &Store, group: Vec<Entry>, news: &News) {
+async fn commit(ledger: &Ledger, group: Vec<Entry>, news: &News) {
     let begun = Instant::now();
     let mut events = Vec::with_capacity(group.iter().map(|entry| entry.events.len()).sum());
     let mut waiting = Vec::with_capacity(group.len());
@@ -216,8 +218,8 @@ async fn commit(store: &Store, group: Vec<Entry>, news: &News) {
         waiting.push((own.len(), reply, _room));
         events.append(&mut own);
     }
-    let ids = match store.insert_events(&events).await {
-        Ok(ids) => ids,
+    let Inserted { counted, alerts, .. } = match ledger.record(&events).await {
+        Ok(inserted) => inserted,
         Err(error) => {
             tracing::error!(%error, events = events.len(), "events could not be written to the journal");
             metrics::counter!("cuetone_journal_refused_total", "reason" => "store").increment(waiting.len() as u64);
@@ -230,7 +232,7 @@ async fn commit(store: &Store, group: Vec<Entry>, news: &News) {
     };
     news.commits.fetch_add(1, Ordering::Relaxed);
     metrics::histogram!("cuetone_journal_commit_seconds").record(begun.elapsed().as_secs_f64());
-    let mut rest = ids.as_slice();
+    let mut rest = counted.as_slice();
     for (count, reply, _room) in waiting {
         let (own, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
         rest = after;
@@ -238,10 +240,18 @@ async fn commit(store: &Store, group: Vec<Entry>, news: &News) {
         // The caller may have gone; its events count all the same.
         let _gone = reply.send(Ok(Recorded { new, duplicate: count - new }));
     }
-    let new: Vec<(i64, Event)> = ids.iter().zip(events).filter_map(|(id, event)| Some(((*id)?, event))).collect();
+    let mut new: Vec<(i64, Event)> = Vec::with_capacity(counted.len() + alerts.len());
+    for (counted, event) in counted.iter().zip(events) {
+        let Some(counted) = counted else { continue };
+        if event.is_billable() && counted.price == Money::ZERO && event.price != Money::ZERO {
+            metrics::counter!("cuetone_impressions_unbilled_total", "tenant" => event.tenant.to_string()).increment(1);
+        }
+        new.push((counted.id, Event { price: counted.price, ..event }));
+    }
     metrics::counter!("cuetone_journal_events_total", "outcome" => "new").increment(new.len() as u64);
     metrics::counter!("cuetone_journal_events_total", "outcome" => "duplicate")
-        .increment((ids.len() - new.len()) as u64);
+        .increment((counted.len() - new.len()) as u64);
+    new.extend(alerts.into_iter().map(|alert| (alert.id, alert.event)));
     news.tell(new);
 }
 
@@ -271,6 +281,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::EventType,
+        ledger::tests::ledger,
         store::{
             TenantScope,
             tests::{event, store},
@@ -284,7 +295,7 @@ mod tests {
     #[tokio::test]
     async fn recorded_events_are_readable_when_the_future_resolves() {
         let (_folder, store) = store().await;
-        let journal = Journal::start(store.clone());
+        let journal = Journal::start(ledger(&store));
         let mut live = journal.live();
         let mut head = journal.head(&"a".parse().expect("a slug"));
         let start = event("a", "s", EventType::Start);
@@ -302,7 +313,7 @@ mod tests {
     #[tokio::test]
     async fn callers_share_commits_and_each_learns_its_own_outcome() {
         let (_folder, store) = store().await;
-        let journal = Journal::start(store.clone());
+        let journal = Journal::start(ledger(&store));
         let calls = (0..500).map(|n| journal.record(vec![event("a", &format!("s{}", n % 400), EventType::Start)]));
         let outcomes = futures_util::future::join_all(calls).await;
         let new: usize = outcomes.iter().map(|outcome| outcome.as_ref().expect("recorded").new).sum();
@@ -314,7 +325,7 @@ mod tests {
     #[tokio::test]
     async fn an_overloaded_journal_says_so_at_once_and_recovers() {
         let (_folder, store) = store().await;
-        let journal = Journal::start_with_room(store, 10);
+        let journal = Journal::start_with_room(ledger(&store), 10);
         let batch = |session: &str| (0..6).map(|n| event("a", &format!("{session}{n}"), EventType::Start)).collect();
         let first = journal.record(batch("x"));
         let second = journal.record(batch("y")).await;
@@ -328,7 +339,7 @@ mod tests {
     #[tokio::test]
     async fn shutdown_writes_what_was_queued_even_if_nobody_waits_and_then_refuses() {
         let (_folder, store) = store().await;
-        let journal = Journal::start(store.clone());
+        let journal = Journal::start(ledger(&store));
         for n in 0..1_500 {
             drop(journal.record(vec![event("a", &format!("s{n}"), EventType::Start)]));
         }
@@ -341,7 +352,7 @@ mod tests {
     #[tokio::test]
     async fn a_failing_disk_is_reported_to_every_caller() {
         let (_folder, store) = store().await;
-        let journal = Journal::start(store.clone());
+        let journal = Journal::start(ledger(&store));
         store.close().await;
         let outcome = journal.record(vec![event("a", "s", EventType::Start)]).await;
         assert!(matches!(outcome, Err(JournalError::Store(_))), "{outcome:?}");

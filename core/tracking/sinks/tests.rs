@@ -17,6 +17,7 @@ use super::*;
 use crate::{
     domain::{Event, EventType, Moment},
     extension::{ExtensionError, SinkInput, SinkRequest},
+    ledger::tests::ledger,
     outbound::OutboundConfig,
     store::tests::{event, store},
     tracking::signature::sign_body,
@@ -123,7 +124,7 @@ struct Bench {
 
 async fn bench() -> Bench {
     let (folder, store) = store().await;
-    let journal = Journal::start(store.clone());
+    let journal = Journal::start(ledger(&store));
     let config = OutboundConfig { allow_hosts: vec!["127.0.0.1".into()], ..Default::default() };
     let outbound = Outbound::new(config).expect("a client");
     let runner = runner(&store, &journal, outbound);
