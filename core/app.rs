@@ -1,8 +1,10 @@
 //! Wiring: from settings to a running server, and back down in order. The only file that sees all parts.
 
+mod background;
 mod watch;
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     sync::{
         Arc,
@@ -18,10 +20,15 @@ use tokio::{net::TcpListener, sync::watch as signal, task::JoinHandle};
 use crate::{
     config::Config,
     creatives::Creatives,
+    decider::{self, Decider, DecisionLog, Exposures},
+    demand::{self, Demand},
     domain::{Clock, Span, SystemClock},
     extension::{Extensions, monotonic},
+    geo::{Geo, GeoDatabase},
     http::{
         self, Player,
+        admin::Admin,
+        auth::{KeyRing, PLATFORM_KEY_VARIABLE},
         client::ClientConfig,
         dashboard::Dashboard,
         limits::TenantLimits,
@@ -29,20 +36,15 @@ use crate::{
         player::Counters,
         request_id::RequestIds,
     },
+    ledger::Ledger,
     origin::OriginContext,
     outbound::{Outbound, OutboundConfig},
     registry::{Parts, Registry},
-    secret::{KEY_VARIABLE, MasterKey},
-    session::{SessionSettings, Sessions},
+    secret::{KEY_VARIABLE, MasterKey, random_key},
+    session::{self, SessionSettings, Sessions},
     store::Store,
     tracking::{Journal, SinkRunner, sinks::SinkTiming},
 };
-
-/// How often the database is asked whether another process has applied a bundle.
-const FOLLOW_STORE: Duration = Duration::from_millis(250);
-
-/// How often gauges are brought up to date.
-const GAUGES: Duration = Duration::from_secs(5);
 
 /// The database file inside the data folder.
 const DATABASE_FILE: &str = "cuetone.db";
@@ -56,6 +58,10 @@ pub struct App {
     router: Router,
     journal: Arc<Journal>,
     sinks: Arc<SinkRunner>,
+    ledger: Arc<Ledger>,
+    decisions: Arc<DecisionLog>,
+    keys: Arc<KeyRing>,
+    geo: Option<Arc<GeoDatabase>>,
     stopping: Arc<AtomicBool>,
     closing: signal::Sender<bool>,
     tenants_dir: Option<PathBuf>,
@@ -67,7 +73,7 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
     let opened = match &config.database_url {
-        Some(url) => Store::open(url).await,
+        Some(url) => Store::open(url.as_str()).await,
         None => Store::open_file(&config.data_dir.join(DATABASE_FILE)).await,
     };
     opened.context("the database cannot be opened")
@@ -84,6 +90,8 @@ impl App {
         let metrics = install_metrics();
         let store = open_store(config).await?;
         let key = std::env::var(KEY_VARIABLE).ok();
+        let geo = config.trusted.geo_database.as_deref().map(GeoDatabase::open).transpose();
+        let geo = geo.context("trusted.geo_database")?;
         let master_key = MasterKey::load(&config.data_dir, key.as_deref())?;
         let outbound = Outbound::new(OutboundConfig {
             allow_hosts: config.outbound.allow_hosts.clone(),
@@ -95,7 +103,8 @@ impl App {
         let stale = Span::from(config.origin.stale());
         let origins = Arc::new(OriginContext::new(outbound.clone(), clock.clone(), config.outbound.timeout(), stale));
         let creatives = Creatives::new(origins.clone());
-        let journal = Journal::start(store.clone());
+        let ledger = Ledger::new(store.clone(), format!("{:016x}", rand::random::<u64>()), clock.clone());
+        let journal = Journal::start(ledger.clone());
         let sinks = Arc::new(SinkRunner::new(
             store.clone(),
             journal.clone(),
@@ -104,12 +113,14 @@ impl App {
             Arc::new(rand::random::<f64>),
             SinkTiming::default(),
         ));
+        let extensions = Extensions::new(monotonic())?;
         let registry = Registry::new(Parts {
             store: store.clone(),
-            extensions: Extensions::new(monotonic())?,
+            extensions: extensions.clone(),
             origins,
             creatives: creatives.clone(),
             sinks: sinks.clone(),
+            ledger: ledger.clone(),
             master_key,
             clock: clock.clone(),
         });
@@ -119,14 +130,30 @@ impl App {
             max: config.session.max,
             link_life: config.segment_url_ttl(),
         };
-        let sessions = Sessions::new(
-            registry.clone(),
-            creatives.clone(),
-            journal.clone(),
-            clock.clone(),
-            Arc::new(rand::random::<u64>),
+        let demand = Demand::new(demand::Parts {
+            outbound,
+            creatives: creatives.clone(),
+            clock: clock.clone(),
+            monotonic: monotonic(),
+            random: Arc::new(rand::random::<u64>),
+        });
+        let log = DecisionLog::start(store.clone());
+        let decider = Decider::new(decider::Parts {
+            exposures: Exposures::new(store.clone()),
+            ledger: ledger.clone(),
+            log: log.clone(),
+            clock: clock.clone(),
+        });
+        let sessions = Sessions::new(session::Parts {
+            registry: registry.clone(),
+            creatives: creatives.clone(),
+            journal: journal.clone(),
+            decider: decider.clone(),
+            demand,
+            clock: clock.clone(),
+            random: Arc::new(rand::random::<u64>),
             settings,
-        );
+        });
         let stopping = Arc::new(AtomicBool::new(false));
         let (closing, closed) = signal::channel(false);
         let player = Arc::new(Player {
@@ -134,8 +161,11 @@ impl App {
             sessions: sessions.clone(),
             creatives: creatives.clone(),
             journal: journal.clone(),
-            clock,
-            client: client_config(config)?,
+            clock: clock.clone(),
+            decider,
+            random: Arc::new(rand::random::<u64>),
+            link_life: config.segment_url_ttl(),
+            client: client_config(config, geo.as_ref())?,
             limits: TenantLimits::default(),
             request_ids: RequestIds::new(rand::random::<u32>()),
             public_url: config.public_url.clone(),
@@ -148,21 +178,39 @@ impl App {
                 metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle()
             }
         };
+        let platform_key = std::env::var(PLATFORM_KEY_VARIABLE).ok();
+        let keys = KeyRing::new(store.clone(), clock.clone(), platform_key.as_deref())?;
+        keys.refresh().await?;
+        let admin = Arc::new(Admin {
+            registry: registry.clone(),
+            store: store.clone(),
+            creatives: creatives.clone(),
+            extensions,
+            keys: keys.clone(),
+            clock: clock.clone(),
+            random: Arc::new(random_key),
+        });
         let ops = Ops::new(checks(&store, &stopping), handle);
         let dashboard = config
             .dashboard
             .then(|| Arc::new(Dashboard { registry: registry.clone(), journal: journal.clone(), closed }));
-        for name in &config.ignored_env {
+        // Secrets are variables, and no settings.
+        let secrets = [KEY_VARIABLE, PLATFORM_KEY_VARIABLE];
+        for name in config.ignored_env.iter().filter(|name| !secrets.contains(&name.as_str())) {
             tracing::warn!(variable = name, "an environment variable names no setting");
         }
         Ok(Self {
-            router: http::router(player, ops, dashboard),
+            keys,
+            router: http::router(player, ops, admin, dashboard),
             registry,
             store,
             sessions,
             creatives,
             journal,
             sinks,
+            ledger,
+            decisions: log,
+            geo,
             stopping,
             closing,
             tenants_dir: config.tenants_dir.clone(),
@@ -193,7 +241,8 @@ impl App {
             // Playlists are small: waiting to fill packets would only delay them.
             let _unsupported = connection.set_nodelay(true);
         });
-        let serving = axum::serve(listener, self.router.clone()).with_graceful_shutdown(async move {
+        let service = self.router.clone().into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
             let _closed = closed.wait_for(|closing| *closing).await;
         });
         let mut server = tokio::spawn(serving.into_future());
@@ -211,40 +260,15 @@ impl App {
         }
         background.iter().for_each(JoinHandle::abort);
         self.journal.shutdown().await;
+        self.decisions.shutdown().await;
+        if let Err(error) = self.ledger.shutdown().await {
+            // Its leases run out by themselves.
+            tracing::warn!(%error, "unused budget could not be given back");
+        }
         self.sinks.shutdown().await;
         self.store.close().await;
         tracing::info!("stopped");
         Ok(())
-    }
-
-    /// The tasks that run beside requests.
-    fn background(&self) -> anyhow::Result<Vec<JoinHandle<()>>> {
-        let registry = self.registry.clone();
-        let follow = tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(FOLLOW_STORE).await;
-                if let Err(error) = registry.follow_store().await {
-                    tracing::warn!(%error, "the database could not be asked for new bundles");
-                }
-            }
-        });
-        let (sessions, creatives) = (self.sessions.clone(), self.creatives.clone());
-        let gauges = tokio::spawn(async move {
-            let open = metrics::gauge!("cuetone_sessions_open");
-            let (ready, all) = (metrics::gauge!("cuetone_creatives_ready"), metrics::gauge!("cuetone_creatives"));
-            loop {
-                open.set(sessions.count() as f64);
-                let progress = creatives.progress();
-                ready.set(progress.0 as f64);
-                all.set(progress.1 as f64);
-                tokio::time::sleep(GAUGES).await;
-            }
-        });
-        let mut tasks = vec![follow, gauges, tokio::spawn(self.creatives.clone().run())];
-        if let Some(dir) = &self.tenants_dir {
-            tasks.push(watch::tenants(dir.clone(), self.registry.clone())?);
-        }
-        Ok(tasks)
     }
 }
 
@@ -261,12 +285,13 @@ fn checks(store: &Store, stopping: &Arc<AtomicBool>) -> Vec<Check> {
     vec![database, running]
 }
 
-fn client_config(config: &Config) -> anyhow::Result<ClientConfig> {
+fn client_config(config: &Config, geo: Option<&Arc<GeoDatabase>>) -> anyhow::Result<ClientConfig> {
     let proxies =
         config.trusted.proxies.iter().map(|text| text.parse().map_err(|error| anyhow!("trusted.proxies: {error}")));
     let geo_header = config.trusted.geo_header.as_deref().map(|name| HeaderName::try_from(name.to_ascii_lowercase()));
     Ok(ClientConfig {
         trusted_proxies: proxies.collect::<Result<_, _>>()?,
         geo_header: geo_header.transpose().context("trusted.geo_header is no header name")?,
+        geo: geo.map(|geo| geo.clone() as Arc<dyn Geo>),
     })
 }

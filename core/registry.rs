@@ -1,36 +1,52 @@
-//! Bundles → compiled, immutable [`Snapshot`]s. The only writer of snapshots.
+//! Tenants' states → compiled, immutable [`Snapshot`]s. The only writer of snapshots.
 //!
-//! Three doors (`cuetone apply`, a watched folder, a bundle found in the database) lead to one function: validate all,
-//! compile and try every script off the async threads, commit, swap. A failure at any step leaves what serves serving.
-//! Requests take the snapshot of the moment; sessions keep what they have decided. Deliberately does not know HTTP.
+//! Every door (`cuetone apply`, a watched folder, the admin API, a roll-back, a campaign that pauses itself, a change that
+//! another node made) leads to one function: validate all, compile and try every script off the async threads, commit,
+//! swap. A failure at any step leaves what serves serving. Requests take the snapshot of the moment; sessions keep what
+//! they have decided. Deliberately does not know HTTP.
 
 mod activate;
+mod beside;
+mod keeper;
+mod persist;
 mod snapshot;
+mod tags;
 mod traces;
+mod trial;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::AtomicI64},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
 };
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 pub use self::{
-    activate::{Compiled, check},
+    activate::{Compiled, check, check_files},
+    beside::Companions,
+    persist::{Committed, Stored, commit, compiled_at, stored},
     snapshot::{ChannelRuntime, Snapshot, TenantRuntime},
     traces::Traces,
+    trial::{TrialFigures, TrialRuntime, TrialWatch},
 };
 use crate::{
-    bundle::{self, BundleErrors},
+    bundle::{self, BundleErrors, BundleFiles, Document, Places},
     creatives::Creatives,
-    domain::{Clock, Slug},
+    domain::{Clock, Slug, TenantManifest},
     extension::{ExtensionError, Extensions},
+    ledger::Ledger,
     origin::OriginContext,
     secret::MasterKey,
-    store::{Applied, Bundle, Store, StoreError, TenantScope},
+    store::{Author, Store, StoreError, TenantScope},
     tracking::SinkRunner,
 };
+
+/// How often an edit is tried anew when another node was faster. Each loss means that somebody else's edit succeeded.
+const MAX_ATTEMPTS: usize = 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -40,6 +56,10 @@ pub enum RegistryError {
     Extension(#[from] ExtensionError),
     #[error("the bundle is of tenant `{found}`, not `{expected}`")]
     OtherTenant { expected: Slug, found: Slug },
+    #[error("there is no tenant `{0}`")]
+    NoTenant(Slug),
+    #[error("tenant `{tenant}` has no version {version}")]
+    NoVersion { tenant: Slug, version: i64 },
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("a script's compilation was interrupted")]
@@ -53,6 +73,7 @@ pub struct Parts {
     pub origins: Arc<OriginContext>,
     pub creatives: Arc<Creatives>,
     pub sinks: Arc<SinkRunner>,
+    pub ledger: Arc<Ledger>,
     pub master_key: MasterKey,
     pub clock: Arc<dyn Clock>,
 }
@@ -76,64 +97,183 @@ impl Registry {
         self.snapshot.load()
     }
 
-    /// Validates, compiles, commits and swaps in a bundle.
-    pub async fn apply(&self, files: bundle::BundleFiles) -> Result<Applied, RegistryError> {
-        let _turn = self.changing.lock().await;
-        let compiled = self.compile(files.clone()).await?;
-        let scope = TenantScope::new(compiled.manifest.tenant.slug.clone());
-        let applied = self.parts.store.put_bundle(&scope, &files.files, self.parts.clock.now()).await?;
-        let known = self.snapshot.load().tenants.get(scope.tenant()).map(|tenant| tenant.version);
-        if known != Some(applied.version()) {
-            self.swap(compiled, applied.version()).await?;
+    /// A tenant's version and state, as they serve now.
+    pub fn document(&self, tenant: &Slug) -> Option<(i64, Document)> {
+        let snapshot = self.snapshot.load();
+        let runtime = snapshot.tenants.get(tenant)?;
+        Some((runtime.version, Document::new(runtime.manifest.clone())))
+    }
+
+    /// Makes a tenant what a bundle says.
+    pub async fn apply(&self, files: BundleFiles, author: &Author) -> Result<Committed, RegistryError> {
+        let parsed = tokio::task::spawn_blocking(move || bundle::parse_located(&files));
+        let parsed = parsed.await.map_err(|_| RegistryError::Interrupted)??;
+        let tenant = parsed.manifest.tenant.slug.clone();
+        let turn = self.changing.lock().await;
+        let compiled = Arc::new(self.compile(parsed.manifest, parsed.places).await?);
+        for _ in 0..MAX_ATTEMPTS {
+            match self.commit(&tenant, compiled.clone(), author).await {
+                Err(RegistryError::Store(StoreError::Conflict { .. })) => {
+                    self.catch_up(&turn).await?;
+                }
+                outcome => return outcome,
+            }
         }
-        Ok(applied)
+        self.commit(&tenant, compiled, author).await
+    }
+
+    /// Edits a tenant's document and activates the result; answers the new version and what `edit` answered. A tenant that
+    /// does not exist is made when `edit` fills the empty document. `edit` runs again if another node was faster.
+    pub async fn change<T, E: From<RegistryError>>(
+        &self,
+        tenant: &Slug,
+        author: &Author,
+        edit: impl Fn(&mut Document) -> Result<T, E>,
+    ) -> Result<(i64, T), E> {
+        let turn = self.changing.lock().await;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut document = self.document(tenant).map_or_else(Document::empty, |(_, document)| document);
+            let answer = edit(&mut document)?;
+            let outcome = self.activate(tenant, document, author).await;
+            match outcome {
+                Err(RegistryError::Store(StoreError::Conflict { .. })) if attempts < MAX_ATTEMPTS => {
+                    self.catch_up(&turn).await?;
+                }
+                outcome => return Ok((outcome?.version, answer)),
+            }
+        }
+    }
+
+    /// Makes a tenant what it was at an earlier version, as a new version.
+    pub async fn roll_back(&self, tenant: &Slug, version: i64, author: &Author) -> Result<i64, RegistryError> {
+        let state = self.parts.store.state_at(&TenantScope::new(tenant.clone()), version).await?;
+        let state = state.ok_or_else(|| RegistryError::NoVersion { tenant: tenant.clone(), version })?;
+        let manifest = persist::manifest(&state)?;
+        let replaced = self.change(tenant, author, |document| {
+            document.replace(&manifest);
+            Ok::<(), RegistryError>(())
+        });
+        Ok(replaced.await?.0)
+    }
+
+    /// Removes a tenant: its state (its history stays), and with it everything that serves.
+    pub async fn delete(&self, tenant: &Slug, author: &Author) -> Result<(), RegistryError> {
+        let _turn = self.changing.lock().await;
+        if !self.snapshot.load().tenants.contains_key(tenant) {
+            return Err(RegistryError::NoTenant(tenant.clone()));
+        }
+        let scope = TenantScope::new(tenant.clone());
+        self.parts.store.delete_tenant(&scope, author, self.parts.clock.now()).await?;
+        self.drop_tenants(|slug| slug == tenant).await
     }
 
     /// Activates what other processes have committed. Answers how many tenants changed.
     pub async fn follow_store(&self) -> Result<usize, RegistryError> {
-        use std::sync::atomic::Ordering::Relaxed;
-        let generation = self.parts.store.bundle_generation().await?;
+        let generation = self.parts.store.generation().await?;
         if generation == self.generation.load(Relaxed) {
             return Ok(0);
         }
-        let _turn = self.changing.lock().await;
-        let mut changed = 0;
-        for bundle in self.parts.store.latest_bundles().await? {
-            let Bundle { tenant, version, files, .. } = bundle;
-            if self.snapshot.load().tenants.get(&tenant).is_some_and(|known| known.version == version) {
-                continue;
-            }
-            match self.compile(bundle::BundleFiles { files }).await {
-                Ok(compiled) => {
-                    self.swap(compiled, version).await?;
-                    changed += 1;
-                }
-                // It was valid when it was committed; the version before goes on serving.
-                Err(error) => tracing::error!(%tenant, version, %error, "a stored bundle cannot be activated"),
-            }
-        }
+        let turn = self.changing.lock().await;
+        let changed = self.catch_up(&turn).await?;
         self.generation.store(generation, Relaxed);
         Ok(changed)
     }
 
-    async fn compile(&self, files: bundle::BundleFiles) -> Result<Compiled, RegistryError> {
-        let extensions = self.parts.extensions.clone();
-        tokio::task::spawn_blocking(move || check(&files, &extensions)).await.map_err(|_| RegistryError::Interrupted)?
+    /// Brings every tenant that the database has in another version up to it.
+    async fn catch_up(&self, _turn: &tokio::sync::MutexGuard<'_, ()>) -> Result<usize, RegistryError> {
+        let mut changed = 0;
+        let current: HashMap<Slug, i64> = self.parts.store.tenants().await?.into_iter().collect();
+        for (tenant, version) in &current {
+            if self.snapshot.load().tenants.get(tenant).is_some_and(|known| known.version == *version) {
+                continue;
+            }
+            match self.load(tenant).await {
+                Ok(true) => changed += 1,
+                Ok(false) => {}
+                Err(RegistryError::Store(error)) => return Err(error.into()),
+                // It was valid when it was committed; the version before goes on serving.
+                Err(error) => tracing::error!(%tenant, version, %error, "a stored tenant cannot be activated"),
+            }
+        }
+        self.drop_tenants(|slug| !current.contains_key(slug)).await?;
+        Ok(changed)
     }
 
-    async fn swap(&self, compiled: Compiled, version: i64) -> Result<(), RegistryError> {
+    async fn load(&self, tenant: &Slug) -> Result<bool, RegistryError> {
+        let Some(Stored { version, manifest }) = stored(&self.parts.store, &TenantScope::new(tenant.clone())).await?
+        else {
+            return Ok(false);
+        };
+        let compiled = self.compile(Arc::unwrap_or_clone(manifest), Places::default()).await?;
+        self.swap(Arc::new(compiled), version).await?;
+        Ok(true)
+    }
+
+    async fn activate(&self, tenant: &Slug, document: Document, author: &Author) -> Result<Committed, RegistryError> {
+        let read = tokio::task::spawn_blocking(move || document.into_manifest());
+        let manifest = read.await.map_err(|_| RegistryError::Interrupted)??;
+        if manifest.tenant.slug != *tenant {
+            return Err(RegistryError::OtherTenant { expected: tenant.clone(), found: manifest.tenant.slug });
+        }
+        let compiled = Arc::new(self.compile(manifest, Places::default()).await?);
+        self.commit(tenant, compiled, author).await
+    }
+
+    /// Storage first, then the swap: what serves is always stored.
+    async fn commit(
+        &self,
+        tenant: &Slug,
+        compiled: Arc<Compiled>,
+        author: &Author,
+    ) -> Result<Committed, RegistryError> {
+        let before = self.snapshot.load().tenants.get(tenant).map(|known| known.stored());
+        let now = self.parts.clock.now();
+        let committed = commit(&self.parts.store, before.as_ref(), &compiled.manifest, author, now).await?;
+        if committed.changed {
+            self.swap(compiled, committed.version).await?;
+        }
+        Ok(committed)
+    }
+
+    async fn compile(&self, manifest: TenantManifest, places: Places) -> Result<Compiled, RegistryError> {
+        let extensions = self.parts.extensions.clone();
+        let checked = tokio::task::spawn_blocking(move || check(manifest, &places, &extensions));
+        checked.await.map_err(|_| RegistryError::Interrupted)?
+    }
+
+    async fn swap(&self, compiled: Arc<Compiled>, version: i64) -> Result<(), RegistryError> {
         let before = self.snapshot.load_full();
         let slug = compiled.manifest.tenant.slug.clone();
-        let runtime =
-            TenantRuntime::new(compiled, version, before.tenants.get(&slug).map(|known| &**known), &self.parts);
-        let mut tenants: HashMap<Slug, Arc<TenantRuntime>> = before.tenants.clone();
+        if let Err(error) = self.parts.ledger.keep(&slug, version, compiled.limits()).await {
+            // It goes on trying; until then campaigns with new limits give nothing.
+            tracing::warn!(tenant = %slug, %error, "the ledger cannot write the limits of campaigns");
+        }
+        let known = before.tenants.get(&slug).map(|known| &**known);
+        let runtime = TenantRuntime::new(&compiled, version, known, &self.parts);
+        let mut tenants = before.tenants.clone();
         tenants.insert(slug.clone(), Arc::new(runtime));
-        let next = Snapshot { tenants };
+        metrics::counter!("cuetone_bundle_activations_total").increment(1);
+        tracing::info!(tenant = %slug, version, "tenant activated");
+        self.serve(Snapshot { tenants }).await
+    }
+
+    async fn drop_tenants(&self, gone: impl Fn(&Slug) -> bool) -> Result<(), RegistryError> {
+        let before = self.snapshot.load_full();
+        if !before.tenants.keys().any(&gone) {
+            return Ok(());
+        }
+        let mut tenants = before.tenants.clone();
+        tenants.keys().filter(|slug| gone(slug)).for_each(|slug| self.parts.ledger.forget(slug));
+        tenants.retain(|slug, _| !gone(slug));
+        self.serve(Snapshot { tenants }).await
+    }
+
+    async fn serve(&self, next: Snapshot) -> Result<(), RegistryError> {
         self.parts.creatives.keep(&next.creative_urls());
         let sinks = next.sink_specs(&self.parts.master_key);
         self.snapshot.store(Arc::new(next));
-        metrics::counter!("cuetone_bundle_activations_total").increment(1);
-        tracing::info!(tenant = %slug, version, "bundle activated");
         self.parts.sinks.reconcile(sinks).await?;
         Ok(())
     }

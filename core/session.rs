@@ -4,8 +4,10 @@
 //! a new avail one decision, made once and kept (in [`decide`]). Bodies are shared between viewers who see the same.
 //! Deliberately does not know HTTP, SQL or script engines.
 
+mod aired;
 mod body;
 mod decide;
+mod offers;
 mod token;
 
 use std::{
@@ -17,7 +19,10 @@ use std::{
 use moka::{policy::EvictionPolicy, sync::Cache};
 use parking_lot::Mutex;
 
-use self::body::{BodyKey, rendition_name};
+use self::{
+    aired::Aired,
+    body::{BodyKey, rendition_name},
+};
 pub use self::{
     body::{Body, Links},
     token::SessionToken,
@@ -25,6 +30,8 @@ pub use self::{
 use crate::{
     channel::{Reference, live_pre_roll},
     creatives::{Creatives, Readiness},
+    decider::Decider,
+    demand::{Client, Demand},
     domain::{Beaconing, Clock, Moment, Slug, Viewer},
     media::multivariant::RenditionKind,
     origin::{Lineup, OriginError},
@@ -72,6 +79,8 @@ pub enum SessionError {
 pub struct Session {
     pub token: SessionToken,
     pub viewer: Viewer,
+    /// The player's end of the connection, for third parties; nothing where nobody of them is asked.
+    client: Arc<Client>,
     tenant: Arc<TenantRuntime>,
     channel: Arc<ChannelRuntime>,
     lineup: Arc<Lineup>,
@@ -88,8 +97,8 @@ struct State {
     /// The version of the reference rendition that the timeline has followed.
     followed: u64,
     renditions: Vec<RenditionState>,
-    /// How often each ad was given to this viewer.
-    seen: Vec<(Slug, u32)>,
+    /// Ads of ad servers in its last breaks.
+    aired: Vec<Aired>,
 }
 
 /// What one rendition remembers between refreshes.
@@ -128,10 +137,24 @@ pub struct SessionSettings {
     pub link_life: Duration,
 }
 
+/// What [`Sessions`] works with.
+pub struct Parts {
+    pub registry: Arc<Registry>,
+    pub creatives: Arc<Creatives>,
+    pub journal: Arc<Journal>,
+    pub decider: Arc<Decider>,
+    pub demand: Arc<Demand>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
+    pub settings: SessionSettings,
+}
+
 pub struct Sessions {
     registry: Arc<Registry>,
     creatives: Arc<Creatives>,
     journal: Arc<Journal>,
+    decider: Arc<Decider>,
+    demand: Arc<Demand>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Fn() -> u64 + Send + Sync>,
     settings: SessionSettings,
@@ -146,19 +169,15 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    pub fn new(
-        registry: Arc<Registry>,
-        creatives: Arc<Creatives>,
-        journal: Arc<Journal>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Fn() -> u64 + Send + Sync>,
-        settings: SessionSettings,
-    ) -> Arc<Self> {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { registry, creatives, journal, decider, demand, clock, random, settings } = parts;
         let weigh = |_: &BodyKey, body: &Arc<Body>| u32::try_from(body.text.len() + 256).unwrap_or(u32::MAX);
         Arc::new(Self {
             registry,
             creatives,
             journal,
+            decider,
+            demand,
             clock,
             random,
             settings,
@@ -183,8 +202,15 @@ impl Sessions {
 
     /// Opens a session; answers its multivariant playlist. Addresses follow `base`; an empty one makes them relative to
     /// `/fast/{tenant}/{channel}.m3u8`.
-    pub async fn open(&self, tenant: &str, channel: &str, viewer: Viewer, base: &str) -> Result<String, SessionError> {
-        let (session, lineup) = self.start(tenant, channel, viewer).await?;
+    pub async fn open(
+        &self,
+        tenant: &str,
+        channel: &str,
+        viewer: Viewer,
+        client: impl FnOnce() -> Client,
+        base: &str,
+    ) -> Result<String, SessionError> {
+        let (session, lineup) = self.start(tenant, channel, viewer, client).await?;
         let prefix = format!("{base}{}/{}", session.channel(), session.token);
         Ok(lineup.multivariant.render(|index, out| {
             let kind = lineup.multivariant.renditions.get(index).map_or(RenditionKind::Variant, |r| r.kind);
@@ -197,6 +223,7 @@ impl Sessions {
         tenant: &str,
         channel: &str,
         viewer: Viewer,
+        client: impl FnOnce() -> Client,
     ) -> Result<(Arc<Session>, Arc<Lineup>), SessionError> {
         let (tenant, channel) = {
             let snapshot = self.registry.snapshot();
@@ -210,6 +237,7 @@ impl Sessions {
             target_duration: self.target_duration(&tenant, &lineup),
             version: lineup.version.max(if has_fmp4 { 6 } else { 3 }),
             token,
+            client: if tenant.has_demand(&channel) { Arc::new(client()) } else { Arc::default() },
             viewer,
             tenant,
             channel,
@@ -219,6 +247,11 @@ impl Sessions {
         });
         let table = if lineup.ended { &self.titles } else { &self.live };
         table.insert(token, session.clone());
+        // Before the first playlist is asked for, and so before the first break.
+        self.decider.expect(&session.tenant, session.viewer.session_id.as_deref(), token.name());
+        if !lineup.ended {
+            offers::prefetch(&self.demand, &session, &session.tenant, &session.channel, None, self.clock.now());
+        }
         metrics::counter!("cuetone_sessions_opened_total", "tenant" => session.tenant().to_string()).increment(1);
         Ok((session, lineup))
     }
@@ -339,9 +372,18 @@ impl Sessions {
             }
             state.timeline.follow(track, &avails, channel.channel.mid_break_join)
         };
+        if track.ended {
+            // All breaks of a title are known at once: their ad servers are asked at once.
+            for avail in &undecided {
+                offers::prefetch(&self.demand, session, &tenant, &channel, Some(avail), self.clock.now());
+            }
+        }
         for avail in undecided {
             let pod = self.decide(session, &tenant, &channel, &avail, track).await;
             session.state.lock().timeline.place(avail, pod);
+        }
+        if !track.ended {
+            offers::prefetch(&self.demand, session, &tenant, &channel, None, self.clock.now());
         }
         let mut state = session.state.lock();
         state.timeline.decided(track);

@@ -16,7 +16,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use crate::{
     bundle::{BundleFiles, MANIFEST_FILE},
     registry::Registry,
-    store::content_hash,
+    store::{Author, Door},
 };
 
 /// Editors write in several steps; a change is looked at once they have been quiet this long.
@@ -51,6 +51,8 @@ pub fn tenants(dir: PathBuf, registry: Arc<Registry>) -> anyhow::Result<JoinHand
 /// Applies every bundle whose content is new.
 pub(super) async fn look(dir: &Path, registry: &Arc<Registry>, seen: &mut BTreeMap<PathBuf, String>) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
+    let author =
+        Author { actor: "folder".to_owned(), door: Door::Folder, summary: "bundle applied".to_owned(), request: None };
     for folder in entries.flatten().map(|entry| entry.path()).filter(|path| path.join(MANIFEST_FILE).is_file()) {
         let shown = folder.display().to_string();
         let files = match BundleFiles::read(&folder) {
@@ -60,11 +62,11 @@ pub(super) async fn look(dir: &Path, registry: &Arc<Registry>, seen: &mut BTreeM
                 continue;
             }
         };
-        let hash = content_hash(&files.files);
+        let hash = files.hash();
         if seen.insert(folder, hash.clone()).is_some_and(|before| before == hash) {
             continue;
         }
-        if let Err(error) = registry.apply(files).await {
+        if let Err(error) = registry.apply(files, &author).await {
             tracing::error!(folder = shown, "the bundle is not valid; what serves goes on serving:\n{error}");
         }
     }

@@ -2,38 +2,80 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::RegistryError;
+use super::{RegistryError, beside, trial::CompiledTrial};
 use crate::{
-    bundle::{self, BundleErrors, BundleFiles},
-    decision::{CandidateIndex, MountedFill, MountedRule},
-    domain::{Channel, ExtensionRef, ExtensionUse, OnError, TenantManifest},
+    bundle::{self, BundleError, BundleErrors, BundleFiles, Places},
+    decision::{CandidateIndex, ChannelPolicy, MountedFill, MountedRule},
+    domain::{
+        CampaignLimits, CampaignStatus, Channel, ExtensionRef, ExtensionUse, OnError, TenantManifest, Terms, Trial,
+    },
     extension::{BreakDetector, ExtensionError, Extensions, Loaded, TrackingSink},
 };
 
 /// The strategy that answers when a channel's own fails.
 const FALLBACK_FILL: &str = "fill/best_effort";
 
-/// A bundle with all its scripts compiled and tried.
+/// A tenant's state with all its scripts compiled and tried.
 pub struct Compiled {
-    pub manifest: TenantManifest,
-    pub index: CandidateIndex,
+    pub manifest: Arc<TenantManifest>,
+    pub index: Arc<CandidateIndex>,
+    /// The same for non-linear ads.
+    pub overlays: Arc<CandidateIndex>,
     pub detectors: Vec<Loaded<dyn BreakDetector>>,
     pub fills: Vec<MountedFill>,
     pub fallback: MountedFill,
     pub targeting: Arc<[MountedRule]>,
     pub sinks: Vec<(ExtensionUse, Loaded<dyn TrackingSink>)>,
+    pub trial: Option<CompiledTrial>,
+}
+
+impl Compiled {
+    /// What the ledger has to know of the campaigns.
+    pub(super) fn limits(&self) -> Vec<CampaignLimits> {
+        let limits = self.manifest.campaigns.iter().map(|campaign| CampaignLimits {
+            campaign: campaign.slug.clone(),
+            terms: Terms {
+                budget: campaign.budget,
+                goal: campaign.impression_goal,
+                price: campaign.impression_price(),
+            },
+            active: campaign.status == CampaignStatus::Active,
+            ends: self.index.campaign_end(&campaign.slug),
+        });
+        limits.collect()
+    }
+
+    /// How the channel at this place of the manifest chooses.
+    pub fn policy(&self, at: usize) -> Option<ChannelPolicy> {
+        let (channel, fill) = (self.manifest.channels.get(at)?, self.fills.get(at)?.clone());
+        Some(ChannelPolicy {
+            tenant: self.manifest.tenant.slug.clone(),
+            channel: channel.slug.clone(),
+            labels: channel.labels.clone(),
+            config: channel.config.clone(),
+            targeting: self.targeting.clone(),
+            fill,
+            fallback: self.fallback.clone(),
+            slate: channel.slate.clone(),
+            order: channel.ad_server.as_ref().map_or_else(Default::default, |server| server.order),
+        })
+    }
 }
 
 /// Validates a bundle and compiles its scripts. Nothing outside is touched.
-pub fn check(files: &BundleFiles, extensions: &Extensions) -> Result<Compiled, RegistryError> {
+pub fn check_files(files: &BundleFiles, extensions: &Extensions) -> Result<Compiled, RegistryError> {
     let parsed = bundle::parse_located(files)?;
-    let manifest = parsed.manifest;
+    check(parsed.manifest, &parsed.places, extensions)
+}
+
+/// Compiles and tries the scripts of a manifest that makes sense; `places` give errors their lines.
+pub fn check(manifest: TenantManifest, places: &Places, extensions: &Extensions) -> Result<Compiled, RegistryError> {
     let scripts = &manifest.scripts;
     let tenant = manifest.tenant.slug.as_str();
     let mut errors = Vec::new();
     let mut note = |field: String, error: ExtensionError| {
         let expected = "a script that compiles and passes a trial call";
-        errors.push(parsed.places.error(&field, error.to_string(), expected));
+        errors.push(places.error(&field, error.to_string(), expected));
     };
     let (mut detectors, mut fills) = (Vec::new(), Vec::new());
     for (at, channel) in manifest.channels.iter().enumerate() {
@@ -73,14 +115,62 @@ pub fn check(files: &BundleFiles, extensions: &Extensions) -> Result<Compiled, R
             Err(error) => note(used.field, error),
         }
     }
+    let trial = manifest.trial.as_ref().filter(|_| errors.is_empty());
+    let trial = trial.map(|trial| mount_trial(extensions, &manifest, trial, &targeting, &fills, places));
+    let trial = trial.and_then(|mounted| mounted.map_err(|error| errors.push(error)).ok());
     if !errors.is_empty() {
         return Err(BundleErrors::new(errors).into());
     }
-    let index = CandidateIndex::build(&manifest, &|name| by_rule.get(name).cloned())
-        .map_err(|error| BundleErrors::from(parsed.places.error("ads", error.to_string(), "")))?;
+    let index = |manifest: &TenantManifest| {
+        CandidateIndex::build(manifest, &|name| by_rule.get(name).cloned())
+            .map_err(|error| BundleErrors::from(places.error("ads", error.to_string(), "")))
+    };
+    let (overlays, index) = (Arc::new(index(&beside::overlays(&manifest))?), Arc::new(index(&manifest)?));
     let fallback = extensions.load_fill(&ExtensionRef::Shipped(FALLBACK_FILL.to_owned()), scripts, tenant)?;
     let fallback = MountedFill { name: fallback.name, version: fallback.version, strategy: fallback.extension };
-    Ok(Compiled { manifest, index, detectors, fills, fallback, targeting: targeting.into(), sinks })
+    let manifest = Arc::new(manifest);
+    Ok(Compiled { manifest, index, overlays, detectors, fills, fallback, targeting: targeting.into(), sinks, trial })
+}
+
+/// What serves, with the tried scripts in the places of those that they stand in for.
+fn mount_trial(
+    extensions: &Extensions,
+    manifest: &TenantManifest,
+    trial: &Trial,
+    targeting: &[MountedRule],
+    fills: &[MountedFill],
+    places: &Places,
+) -> Result<CompiledTrial, BundleError> {
+    let (mut targeting, mut fills) = (targeting.to_vec(), fills.to_vec());
+    let (scripts, tenant) = (&manifest.scripts, manifest.tenant.slug.as_str());
+    for (serving, tried) in &trial.scripts {
+        let wrong = |message: String, expected: &str| {
+            places.error(&format!("extensions.trial.scripts.{serving}"), message, expected)
+        };
+        let compiles = "a script that compiles and passes a trial call";
+        let source = bundle::extension_ref(tried);
+        let mut mounted = 0;
+        for (used, rule) in manifest.targeting.iter().zip(&mut targeting) {
+            if used.source.to_string() == *serving {
+                let used = ExtensionUse { source: source.clone(), ..used.clone() };
+                *rule = mount_rule(extensions, &used, scripts, tenant).map_err(|e| wrong(e.to_string(), compiles))?;
+                mounted += 1;
+            }
+        }
+        for (channel, fill) in manifest.channels.iter().zip(&mut fills) {
+            if channel.fill.to_string() == *serving {
+                let channel = Channel { fill: source.clone(), ..channel.clone() };
+                *fill =
+                    mount_fill(extensions, &channel, scripts, tenant).map_err(|e| wrong(e.to_string(), compiles))?;
+                mounted += 1;
+            }
+        }
+        if mounted == 0 {
+            let expected = "a targeting rule or a fill strategy that is mounted";
+            return Err(wrong(format!("`{serving}` serves nowhere: nothing would be tried"), expected));
+        }
+    }
+    Ok(CompiledTrial { trial: trial.clone(), targeting: targeting.into(), fills })
 }
 
 fn mount_fill(

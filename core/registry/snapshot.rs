@@ -9,11 +9,21 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::{Parts, activate::Compiled, traces::Traces};
+use super::{
+    Parts, Stored,
+    activate::Compiled,
+    beside::Companions,
+    tags::Tags,
+    traces::Traces,
+    trial::{CompiledTrial, TrialRuntime, TrialWatch},
+};
 use crate::{
     channel::{MountedDetector, RunningChannel},
     decision::{CandidateIndex, ChannelPolicy},
-    domain::{Ad, Channel, Creative, ExtensionUse, Slug, Status, TenantManifest},
+    demand::Source,
+    domain::{
+        Ad, AdType, Campaign, CapPeriod, Channel, Creative, ExtensionUse, Money, Slug, Status, TenantManifest, Trial,
+    },
     extension::{Loaded, TrackingSink},
     origin::Origin,
     secret::{MasterKey, Purpose, hex},
@@ -31,8 +41,11 @@ pub struct Snapshot {
 
 pub struct TenantRuntime {
     pub version: i64,
-    pub manifest: TenantManifest,
-    pub index: CandidateIndex,
+    pub manifest: Arc<TenantManifest>,
+    pub index: Arc<CandidateIndex>,
+    /// The index of non-linear ads.
+    overlays: Arc<CandidateIndex>,
+    pub companions: Companions,
     pub channels: HashMap<Slug, Arc<ChannelRuntime>>,
     pub url_key: SigningKey,
     /// Turns for this tenant's decisions.
@@ -40,12 +53,22 @@ pub struct TenantRuntime {
     creatives: HashMap<Slug, Url>,
     /// Where each ad stands in the manifest: beacons ask by slug.
     places: HashMap<Slug, usize>,
+    campaigns: HashMap<Slug, usize>,
     sinks: Vec<(ExtensionUse, Loaded<dyn TrackingSink>)>,
+    /// The trial under way and how it does.
+    pub trial: Option<(Trial, Arc<TrialWatch>)>,
+    /// Ads whose creatives come from VAST tags.
+    pub tags: Tags,
+    /// Some cap counts what a viewer saw in other sessions.
+    pub remembers_viewers: bool,
 }
 
 pub struct ChannelRuntime {
     pub channel: Arc<Channel>,
     pub policy: ChannelPolicy,
+    pub trial: Option<TrialRuntime>,
+    /// The external ad server.
+    pub ad_server: Option<Source>,
     pub detector: MountedDetector,
     pub running: Arc<RunningChannel>,
     pub traces: Arc<Traces>,
@@ -82,25 +105,25 @@ impl Snapshot {
 }
 
 impl TenantRuntime {
-    pub(super) fn new(compiled: Compiled, version: i64, before: Option<&Self>, parts: &Parts) -> Self {
-        let Compiled { manifest, index, detectors, fills, fallback, targeting, sinks } = compiled;
+    pub(super) fn new(compiled: &Compiled, version: i64, before: Option<&Self>, parts: &Parts) -> Self {
+        let Compiled { manifest, index, overlays, detectors, sinks, trial, .. } = compiled;
+        let watch = watch(trial.as_ref(), before);
         let slug = &manifest.tenant.slug;
         let mut channels = HashMap::new();
-        for ((channel, detector), fill) in manifest.channels.iter().zip(detectors).zip(fills) {
+        for (at, channel) in manifest.channels.iter().enumerate() {
+            let (Some(detector), Some(policy)) = (detectors.get(at).cloned(), compiled.policy(at)) else { continue };
             let channel = Arc::new(channel.clone());
             let known = before.and_then(|before| before.channels.get(&channel.slug));
             let Some(running) = running(&channel, known, parts) else { continue };
+            let tried = trial.as_ref().and_then(|trial| {
+                let (targeting, fill) = (trial.targeting.clone(), trial.fills.get(at)?.clone());
+                let policy = ChannelPolicy { targeting, fill, ..policy.clone() };
+                Some(TrialRuntime { trial: trial.trial.clone(), policy, watch: watch.clone() })
+            });
             let runtime = ChannelRuntime {
-                policy: ChannelPolicy {
-                    tenant: slug.clone(),
-                    channel: channel.slug.clone(),
-                    labels: channel.labels.clone(),
-                    config: channel.config.clone(),
-                    targeting: targeting.clone(),
-                    fill,
-                    fallback: fallback.clone(),
-                    slate: channel.slate.clone(),
-                },
+                policy,
+                trial: tried,
+                ad_server: Source::of_channel(&manifest.tenant, &channel),
                 detector: MountedDetector { detector, channel: channel.clone() },
                 running,
                 traces: known.map_or_else(Arc::default, |known| known.traces.clone()),
@@ -110,16 +133,46 @@ impl TenantRuntime {
         }
         let creatives = manifest.ads.iter().filter_map(|ad| Some((ad.slug.clone(), creative_url(ad)?))).collect();
         let places = manifest.ads.iter().enumerate().map(|(place, ad)| (ad.slug.clone(), place)).collect();
+        let campaigns =
+            manifest.campaigns.iter().enumerate().map(|(place, found)| (found.slug.clone(), place)).collect();
         Self {
             version,
-            index,
+            index: index.clone(),
+            overlays: overlays.clone(),
+            companions: Companions::new(manifest),
             channels,
             url_key: SigningKey::new(&parts.master_key.tenant_key(slug, Purpose::Urls)),
             turns: before.map_or_else(|| Arc::new(Semaphore::new(PARALLEL_DECISIONS)), |before| before.turns.clone()),
             creatives,
             places,
-            sinks,
-            manifest,
+            campaigns,
+            sinks: sinks.clone(),
+            trial: trial.as_ref().map(|trial| (trial.trial.clone(), watch)),
+            tags: Tags::new(manifest),
+            remembers_viewers: manifest
+                .campaigns
+                .iter()
+                .flat_map(|campaign| &campaign.frequency_caps)
+                .any(|cap| matches!(cap.per, CapPeriod::Hour | CapPeriod::Day | CapPeriod::Flight)),
+            manifest: manifest.clone(),
+        }
+    }
+
+    /// Whether an ad server has to be asked before a break of this channel can be decided.
+    pub fn has_demand(&self, channel: &ChannelRuntime) -> bool {
+        channel.ad_server.is_some() || !self.tags.is_empty()
+    }
+
+    /// As the database has it.
+    pub(super) fn stored(&self) -> Stored {
+        Stored { version: self.version, manifest: self.manifest.clone() }
+    }
+
+    /// The ads that compete for a break: linear ones for the stream, non-linear ones for what is over it.
+    pub fn index_of(&self, ad_type: AdType) -> &CandidateIndex {
+        match ad_type {
+            AdType::NonLinear => &self.overlays,
+            AdType::Linear | AdType::Companion => &self.index,
         }
     }
 
@@ -130,6 +183,15 @@ impl TenantRuntime {
 
     pub fn ad(&self, slug: &str) -> Option<&Ad> {
         self.places.get(slug).and_then(|place| self.manifest.ads.get(*place))
+    }
+
+    pub fn campaign(&self, slug: &Slug) -> Option<&Campaign> {
+        self.campaigns.get(slug).and_then(|place| self.manifest.campaigns.get(*place))
+    }
+
+    /// What one impression costs that this campaign pays for; nothing if there is no such campaign.
+    pub fn impression_price(&self, campaign: Option<&Slug>) -> Money {
+        campaign.and_then(|slug| self.campaign(slug)).map_or(Money::ZERO, Campaign::impression_price)
     }
 
     fn sink(&self, mounted: &ExtensionUse, loaded: &Loaded<dyn TrackingSink>, master_key: &MasterKey) -> SinkSpec {
@@ -147,6 +209,15 @@ impl TenantRuntime {
             allow_hosts: mounted.allow_hosts.clone(),
             signing_key: master_key.tenant_key(slug, Purpose::Webhooks),
         }
+    }
+}
+
+/// The watch of the trial that goes on, or a new one.
+fn watch(trial: Option<&CompiledTrial>, before: Option<&TenantRuntime>) -> Arc<TrialWatch> {
+    let known = before.and_then(|before| before.trial.as_ref());
+    match (trial, known) {
+        (Some(trial), Some((known, watch))) if *known == trial.trial => watch.clone(),
+        _ => Arc::default(),
     }
 }
 

@@ -1,25 +1,21 @@
-//! One decision for one viewer and avail: asked once, kept by the session, explained in a trace.
+//! One decision for one viewer and avail: asked once, kept by the session, laid out as a pod.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{
+    Session, Sessions,
+    aired::{self, Aired},
+    offers::{self, Offers},
 };
-
-use sha2::{Digest, Sha256};
-
-use super::{Session, Sessions};
 use crate::{
     creatives::{Creatives, Readiness},
-    decision::{self, CreativeLookup, Decision, DecisionRequest, Filler, SkipReason},
-    domain::{Avail, AvailId, AvailKind, Beaconing, Event, EventType, Slug, Span},
+    decider::Ask,
+    decision::{CreativeLookup, Decision, ExternalAd, Filler, PickedAd, SkipReason},
+    domain::{AdType, Avail, AvailId, AvailKind, Beaconing, Event, EventType, Slug, Span},
     origin::Lineup,
     registry::{ChannelRuntime, TenantRuntime},
     stitch::{ladder::Creative, pod::Pod, track::Track},
 };
-
-/// How long a viewer's playlist waits for the tenant's decisions before it. Then content plays.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Expiry of ad addresses is rounded up to this, so that viewers of one break share them.
 const EXPIRY_STEP: u64 = 300;
@@ -38,16 +34,24 @@ pub struct PodKey {
 }
 
 /// Whether an ad is ready, and fits all renditions that this viewer may switch to.
-struct Lookup<'a> {
-    creatives: &'a Creatives,
-    tenant: &'a TenantRuntime,
-    lineup: &'a Lineup,
+struct Lookup {
+    creatives: Arc<Creatives>,
+    tenant: Arc<TenantRuntime>,
+    lineup: Arc<Lineup>,
     target_duration: u32,
+    offers: Offers,
 }
 
-impl Lookup<'_> {
+impl Lookup {
     fn find(&self, ad: &Slug) -> Result<Arc<Creative>, SkipReason> {
-        let url = self.tenant.creative_url(ad).ok_or_else(|| SkipReason::new("no HLS creative"))?;
+        if let Some(tagged) = self.offers.tagged(ad) {
+            return Ok(tagged.creative.clone());
+        }
+        let none = || match self.tenant.tags.has(ad) {
+            true => SkipReason::new("its ad server gave nothing for this viewer in time"),
+            false => SkipReason::new("no HLS creative"),
+        };
+        let url = self.tenant.creative_url(ad).ok_or_else(none)?;
         let creative = match self.creatives.readiness(url) {
             Readiness::Ready(creative) => creative,
             Readiness::Loading => return Err(SkipReason::new("creative not loaded yet")),
@@ -58,11 +62,23 @@ impl Lookup<'_> {
             Err(unfit) => Err(SkipReason::new(unfit.to_string())),
         }
     }
+
+    fn picked(&self, picked: &PickedAd) -> Option<Arc<Creative>> {
+        match picked.external {
+            Some(_) => self.offers.external_ad(&picked.ad).map(|ad| ad.creative.clone()),
+            None => self.find(&picked.ad).ok(),
+        }
+    }
 }
 
-impl CreativeLookup for Lookup<'_> {
+impl CreativeLookup for Lookup {
     fn check(&self, ad: &Slug) -> Result<Span, SkipReason> {
         self.find(ad).map(|creative| creative.duration())
+    }
+
+    fn check_external(&self, ad: &ExternalAd) -> Result<Span, SkipReason> {
+        // It was loaded and fitted when it was asked for.
+        Ok(ad.duration)
     }
 }
 
@@ -76,52 +92,37 @@ impl Sessions {
         avail: &Arc<Avail>,
         track: &Track,
     ) -> Arc<Pod> {
-        let outcome = |name: &'static str| {
-            metrics::counter!("cuetone_decisions_total", "tenant" => session.tenant().to_string(), "outcome" => name)
-                .increment(1);
+        let offers = offers::take(&self.demand, session, tenant, channel, avail, self.clock.now()).await;
+        let external = offers.candidates();
+        let lookup = Arc::new(Lookup {
+            creatives: self.creatives.clone(),
+            tenant: tenant.clone(),
+            lineup: session.lineup.clone(),
+            target_duration: session.target_duration,
+            offers,
+        });
+        let ask = Ask {
+            tenant: tenant.clone(),
+            channel: channel.clone(),
+            session: session.token.name().to_owned(),
+            viewer: session.viewer.clone(),
+            avail: avail.clone(),
+            ad_type: AdType::Linear,
+            creatives: lookup.clone(),
+            external,
+            at: None,
+            explain: false,
+            hold: true,
         };
-        let turn = tokio::time::timeout(PATIENCE, tenant.turns.clone().acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
-            outcome("no_turn");
-            tracing::warn!(tenant = %session.tenant(), avail = %avail.id, "no turn for a decision in time: content plays");
-            return Arc::default();
-        };
-        let started = Instant::now();
-        let job = {
-            let (session, tenant, channel, avail) = (session.clone(), tenant.clone(), channel.clone(), avail.clone());
-            let creatives = self.creatives.clone();
-            let now = self.clock.now();
-            let seed = self.seed(&session, &avail);
-            move || {
-                let _turn = turn;
-                let lookup = Lookup {
-                    creatives: &creatives,
-                    tenant: &tenant,
-                    lineup: &session.lineup,
-                    target_duration: session.target_duration,
-                };
-                let seen: BTreeMap<Slug, u32> = session.state.lock().seen.iter().cloned().collect();
-                let request = DecisionRequest {
-                    session: session.token.name(),
-                    viewer: &session.viewer,
-                    avail: &avail,
-                    now,
-                    seed,
-                    seen: &seen,
-                    micros: &|| u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-                };
-                decision::decide(&tenant.index, &channel.policy, &request, &lookup)
-            }
-        };
-        // Scripts run off the async threads: one that hangs until its deadline holds up nobody else.
-        let Ok(decision) = tokio::task::spawn_blocking(job).await else {
-            outcome("failed");
-            return Arc::default();
-        };
-        metrics::histogram!("cuetone_decision_seconds").record(started.elapsed().as_secs_f64());
-        let pod = self.pod(session, tenant, channel, avail, track, &decision);
-        outcome(if decision.pod.is_empty() { "empty" } else { "filled" });
-        self.note(session, channel, avail, decision);
+        let decision = self.decider.decide(ask).await.decision;
+        let pod = self.pod(session, channel, avail, track, &decision, &lookup);
+        let from_servers = decision.pod.iter().enumerate().filter_map(|(position, picked)| {
+            let (source, tracking) = lookup.offers.tracked(picked)?;
+            let position = u16::try_from(position).ok()?;
+            Some(Aired { avail: avail.clone(), position, duration: picked.duration, source, tracking })
+        });
+        aired::remember(&mut session.state.lock().aired, from_servers);
+        self.count_stitched(session, avail, &decision);
         pod
     }
 
@@ -129,20 +130,18 @@ impl Sessions {
     fn pod(
         &self,
         session: &Session,
-        tenant: &TenantRuntime,
         channel: &ChannelRuntime,
         avail: &Avail,
         track: &Track,
         decision: &Decision,
+        lookup: &Lookup,
     ) -> Arc<Pod> {
         let lineup = &session.lineup;
-        let lookup = Lookup { creatives: &self.creatives, tenant, lineup, target_duration: session.target_duration };
-        let find = |ad: &Slug| lookup.find(ad).ok();
-        let picked = decision.pod.iter().filter_map(|picked| Some((picked, find(&picked.ad)?)));
+        let picked = decision.pod.iter().filter_map(|picked| Some((picked, lookup.picked(picked)?)));
         let ads: Vec<_> = picked.map(|(picked, found)| (picked.ad.clone(), picked.campaign.clone(), found)).collect();
         let wants_slate = matches!(decision.filler, Filler::Slate { .. }) && avail.kind == AvailKind::Replace;
-        let slate =
-            channel.policy.slate.as_ref().filter(|_| wants_slate).and_then(|slug| Some((slug.clone(), find(slug)?)));
+        let slate = channel.policy.slate.as_ref().filter(|_| wants_slate);
+        let slate = slate.and_then(|slug| Some((slug.clone(), lookup.find(slug).ok()?)));
         let Some(reference) = lineup.specs.get(lineup.reference).filter(|_| !ads.is_empty() || slate.is_some()) else {
             return Arc::default();
         };
@@ -169,47 +168,30 @@ impl Sessions {
         })
     }
 
-    /// Remembers what was decided: for caps, for whoever asks why, and as impressions where the channel counts so.
-    fn note(&self, session: &Session, channel: &ChannelRuntime, avail: &Avail, decision: Decision) {
-        {
-            let mut state = session.state.lock();
-            for picked in &decision.pod {
-                match state.seen.iter_mut().find(|(ad, _)| *ad == picked.ad) {
-                    Some((_, count)) => *count += 1,
-                    None => {
-                        state.seen.reserve_exact(1);
-                        state.seen.push((picked.ad.clone(), 1));
-                    }
-                }
-            }
-        }
+    /// Impressions where the channel counts what is put into a playlist.
+    fn count_stitched(&self, session: &Session, avail: &Avail, decision: &Decision) {
         // As the session's addresses are made: a reload in between must not count twice, or not at all.
-        if session.channel.channel.beaconing == Beaconing::Stitch {
-            let event = |(position, picked): (usize, &decision::PickedAd)| Event {
-                tenant: session.tenant().clone(),
-                channel: session.channel().clone(),
-                session: session.token.name().to_owned(),
-                viewer: session.viewer.session_id.clone(),
-                avail: avail.id.clone(),
-                pod_position: u16::try_from(position).unwrap_or(u16::MAX),
-                ad: picked.ad.clone(),
-                campaign: picked.campaign.clone(),
-                event_type: EventType::Impression,
-                time: self.clock.now(),
-                device: session.viewer.device,
-                geo: session.viewer.geo.clone(),
-                counted_by: Beaconing::Stitch,
-            };
-            let events = decision.pod.iter().enumerate().map(event).collect();
-            // Queued at once and in order; nobody waits for the disk here.
-            drop(self.journal.record(events));
+        if session.channel.channel.beaconing != Beaconing::Stitch {
+            return;
         }
-        channel.traces.add(decision.trace);
-    }
-
-    /// The same for a session and avail, whenever and wherever it is asked: a decision can be replayed.
-    fn seed(&self, session: &Session, avail: &Avail) -> u64 {
-        let digest = Sha256::new_with_prefix(session.token.name()).chain_update(avail.id.as_str()).finalize();
-        digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+        let event = |(position, picked): (usize, &PickedAd)| Event {
+            tenant: session.tenant().clone(),
+            channel: Some(session.channel().clone()),
+            session: session.token.name().to_owned(),
+            viewer: session.viewer.session_id.clone(),
+            avail: avail.id.clone(),
+            pod_position: u16::try_from(position).unwrap_or(u16::MAX),
+            ad: Some(picked.ad.clone()),
+            campaign: picked.campaign.clone(),
+            event_type: EventType::Impression,
+            time: self.clock.now(),
+            device: session.viewer.device,
+            geo: session.viewer.geo.clone(),
+            price: picked.price,
+            counted_by: Some(Beaconing::Stitch),
+        };
+        let events = decision.pod.iter().enumerate().map(event).collect();
+        // Queued at once and in order; nobody waits for the disk here.
+        drop(self.journal.record(events));
     }
 }

@@ -1,0 +1,131 @@
+//! The tasks that run beside requests.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{App, watch};
+use crate::{
+    creatives::Creatives,
+    domain::{CampaignStatus, Clock, Span, SystemClock},
+    http::auth::KeyRing,
+    ledger::{CampaignEnd, EndReason},
+    registry::Registry,
+    session::Sessions,
+    store::Store,
+};
+
+/// How often the database is asked whether another process has changed a tenant, where it cannot tell by itself.
+const FOLLOW_STORE: Duration = Duration::from_millis(250);
+
+/// The same where the database tells: only for news that got lost.
+const FOLLOW_TELLING_STORE: Duration = Duration::from_secs(5);
+
+/// How often gauges are brought up to date.
+const GAUGES: Duration = Duration::from_secs(5);
+
+/// How often kept answers are swept, a thousand at a time: more than a day of one client's writes in an hour.
+const FORGET: Duration = Duration::from_secs(60);
+
+/// How long written-down decisions are kept: a month's rules can be held against the month before.
+const DECISIONS_KEPT: Span = Span::from_secs(35 * 24 * 3600);
+
+/// How often trials are looked at.
+const TRIALS: Duration = Duration::from_secs(1);
+
+/// Ends of campaigns that wait to be carried out.
+const MAX_ENDS: usize = 256;
+
+impl App {
+    pub(super) fn background(&self) -> anyhow::Result<Vec<JoinHandle<()>>> {
+        let (ends, ended) = mpsc::channel(MAX_ENDS);
+        let mut tasks = vec![
+            tokio::spawn(follow(self.registry.clone(), self.keys.clone(), self.store.clone())),
+            tokio::spawn(forget(self.store.clone())),
+            tokio::spawn(gauges(self.sessions.clone(), self.creatives.clone())),
+            tokio::spawn(self.creatives.clone().run()),
+            tokio::spawn(self.ledger.clone().run(ends)),
+            tokio::spawn(end_campaigns(self.registry.clone(), ended)),
+            tokio::spawn(end_trials(self.registry.clone())),
+        ];
+        tasks.extend(self.geo.clone().map(|geo| tokio::spawn(geo.run())));
+        if let Some(dir) = &self.tenants_dir {
+            tasks.push(watch::tenants(dir.clone(), self.registry.clone())?);
+        }
+        Ok(tasks)
+    }
+}
+
+/// Activates what other processes change. PostgreSQL tells at once; a file has to be asked.
+async fn follow(registry: Arc<Registry>, keys: Arc<KeyRing>, store: Store) {
+    let news = store.listen();
+    let pause = if store.tells() { FOLLOW_TELLING_STORE } else { FOLLOW_STORE };
+    loop {
+        tokio::select! {
+            () = news.heard() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        if let Err(error) = registry.follow_store().await {
+            tracing::warn!(%error, "the database could not be asked for changes");
+        }
+        if let Err(error) = keys.follow_store().await {
+            tracing::warn!(%error, "the database could not be asked for API keys");
+        }
+    }
+}
+
+/// Deletes kept answers that are too old to be given again, and decisions that are too old to be decided again.
+async fn forget(store: Store) {
+    loop {
+        let now = SystemClock.now();
+        if let Err(error) = store.sweep_idempotency(now).await {
+            tracing::warn!(%error, "old answers could not be deleted");
+        }
+        // In steps, so that no transaction holds up the others.
+        while match store.sweep_decisions(now - DECISIONS_KEPT).await {
+            Ok(swept) => swept > 0,
+            Err(error) => {
+                tracing::warn!(%error, "old decisions could not be deleted");
+                false
+            }
+        } {}
+        tokio::time::sleep(FORGET).await;
+    }
+}
+
+async fn gauges(sessions: Arc<Sessions>, creatives: Arc<Creatives>) {
+    let open = metrics::gauge!("cuetone_sessions_open");
+    let (ready, all) = (metrics::gauge!("cuetone_creatives_ready"), metrics::gauge!("cuetone_creatives"));
+    loop {
+        open.set(sessions.count() as f64);
+        let progress = creatives.progress();
+        ready.set(progress.0 as f64);
+        all.set(progress.1 as f64);
+        tokio::time::sleep(GAUGES).await;
+    }
+}
+
+/// Campaigns that are spent pause, those that are over are complete.
+async fn end_campaigns(registry: Arc<Registry>, mut ended: mpsc::Receiver<CampaignEnd>) {
+    while let Some(CampaignEnd { tenant, campaign, reason }) = ended.recv().await {
+        let (status, why) = match reason {
+            EndReason::BudgetSpent => (CampaignStatus::Paused, "its budget is spent"),
+            EndReason::GoalReached => (CampaignStatus::Completed, "its impression goal is reached"),
+            EndReason::FlightOver => (CampaignStatus::Completed, "its last day is over"),
+        };
+        match registry.end_campaign(&tenant, &campaign, status, why).await {
+            Ok(()) => tracing::info!(%tenant, %campaign, why, "a campaign ended"),
+            // The ledger reports it again.
+            Err(error) => tracing::warn!(%tenant, %campaign, %error, "a campaign could not be ended"),
+        }
+    }
+}
+
+async fn end_trials(registry: Arc<Registry>) {
+    loop {
+        tokio::time::sleep(TRIALS).await;
+        if let Err(error) = registry.end_failed_trials().await {
+            tracing::warn!(%error, "a failing trial could not be ended");
+        }
+    }
+}
