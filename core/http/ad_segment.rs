@@ -12,7 +12,7 @@ use axum::{
 
 use super::{Player, client, error::Problem};
 use crate::{
-    domain::{AvailId, Beaconing, Event, Slug, Span},
+    domain::{AvailId, Beaconing, Event, EventType, Money, Slug, Span},
     media::multivariant::RenditionKind,
     registry::TenantRuntime,
     session::SessionToken,
@@ -103,23 +103,30 @@ async fn count(
     let session = player.sessions.get(&token);
     let known = session.as_deref();
     let campaign = tenant.ad(ad.as_str()).and_then(|ad| ad.campaign.clone());
+    let price = tenant.impression_price(campaign.as_ref());
     let events = proved.iter().map(|event_type| Event {
         tenant: tenant.manifest.tenant.slug.clone(),
-        channel: running.channel.slug.clone(),
+        channel: Some(running.channel.slug.clone()),
         session: token.name().to_owned(),
         viewer: known.and_then(|session| session.viewer.session_id.clone()),
         avail: AvailId::new(address.avail),
         pod_position,
-        ad: ad.clone(),
+        ad: Some(ad.clone()),
         campaign: campaign.clone(),
         event_type: *event_type,
         time: player.clock.now(),
         device: known.map_or_else(|| client::device(&parts.headers), |session| session.viewer.device),
-        geo: known.map_or_else(|| player.client.geo(&parts.headers), |session| session.viewer.geo.clone()),
-        counted_by: Beaconing::Segment,
+        geo: known.map_or_else(|| player.client.geo(parts), |session| session.viewer.geo.clone()),
+        counted_by: Some(Beaconing::Segment),
+        price: if *event_type == EventType::Impression { price } else { Money::ZERO },
     });
     let recorded = player.journal.record(events.collect());
     match tokio::time::timeout(PATIENCE, recorded).await {
+        Ok(Ok(recorded)) if recorded.new > 0 => {
+            if let Some(session) = &session {
+                player.sessions.tell_ad_server(session, address.avail, pod_position, &proved);
+            }
+        }
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::error!(%error, "an ad event could not be written"),
         Err(_) => metrics::counter!("cuetone_events_slow_total").increment(1),

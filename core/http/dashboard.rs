@@ -130,7 +130,10 @@ async fn events(
                 _ = closed.wait_for(|closed| *closed) => return None,
             };
             match received {
-                Ok(event) if event.tenant.as_str() == which.tenant && event.channel.as_str() == which.channel => {
+                Ok(event)
+                    if event.tenant.as_str() == which.tenant
+                        && event.channel.as_ref().is_some_and(|channel| channel.as_str() == which.channel) =>
+                {
                     let line = sse::Event::default().data(event_json(&event).to_string());
                     return Some((Ok(line), (live, closed, which)));
                 }

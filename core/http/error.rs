@@ -84,11 +84,21 @@ impl Problem {
         self.errors.push(FieldError { field: field.into(), reason: reason.into() });
         self
     }
+    /// The fields that are wrong.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
     pub fn status(&self) -> StatusCode {
         self.status
     }
     pub fn kind(&self) -> &'static str {
         self.kind
+    }
+    /// The same problem, with another sentence.
+    #[must_use]
+    pub fn because(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
     }
 }
 

@@ -5,30 +5,55 @@
 //! | `GET /fast/{tenant}/{channel}.m3u8` | [`player`]: opens a session |
 //! | `GET /fast/{tenant}/{channel}/{session}/{rendition}.m3u8` | [`player`]: a stitched media playlist |
 //! | `GET /fast/{tenant}/{channel}/{session}/ad/…` | [`ad_segment`]: counts and redirects |
+//! | `GET /fast/{tenant}/{channel}/beacon/…` | [`beacon`]: counts what a player reports |
+//! | `POST /api/v1/ads/decision` | [`decision`]: decides for other servers |
+//! | `GET /vast/{tenant}` | [`vast`]: a break as VAST |
+//! | `GET /vmap/{tenant}/{channel}` | [`vmap`]: the breaks of a content as VMAP |
+//! | `/api/v1/admin/…` | [`admin`]: tenants and all that they have |
+//! | `GET /api/openapi.json` | [`openapi`]: the description of these |
 //! | `GET /healthz`, `/readyz`, `/metrics` | [`ops`] |
 //! | `GET /`, `/demo/api/…` | [`dashboard`], when it is switched on |
 //!
 //! Knows no SQL and no script engine.
 
 pub mod ad_segment;
+pub mod admin;
+pub mod ads;
+pub mod auth;
+pub mod beacon;
 pub mod client;
 pub mod cors;
 pub mod dashboard;
+pub mod decision;
 pub mod error;
+pub mod idempotency;
 pub mod limits;
+pub mod openapi;
 pub mod ops;
 pub mod player;
 pub mod rate_limit;
 pub mod request_id;
+pub mod tenant_route;
+pub mod vast;
+pub mod vmap;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use axum::{Router, http::StatusCode, middleware, response::IntoResponse, routing::any};
+use axum::{
+    Router,
+    http::{StatusCode, request::Parts},
+    middleware,
+    response::IntoResponse,
+    routing::any,
+};
 
 use self::{
-    client::ClientConfig, dashboard::Dashboard, error::Problem, limits::TenantLimits, ops::Ops, request_id::RequestIds,
+    admin::Admin, client::ClientConfig, dashboard::Dashboard, decision::Decisions, error::Problem,
+    limits::TenantLimits, ops::Ops, request_id::RequestIds,
 };
-use crate::{creatives::Creatives, domain::Clock, registry::Registry, session::Sessions, tracking::Journal};
+use crate::{
+    creatives::Creatives, decider::Decider, domain::Clock, registry::Registry, session::Sessions, tracking::Journal,
+};
 
 /// What the player's routes work with.
 pub struct Player {
@@ -42,13 +67,32 @@ pub struct Player {
     pub request_ids: Arc<RequestIds>,
     /// How players reach this server, when that is not how they say.
     pub public_url: Option<String>,
+    pub decider: Arc<Decider>,
+    pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// How long addresses that count stay good.
+    pub link_life: Duration,
     pub counters: player::Counters,
 }
 
+impl Player {
+    /// Where whoever sent this request reaches us, without a `/` at its end: for answers that go elsewhere.
+    fn base_url(&self, parts: &Parts) -> Result<String, Problem> {
+        let asked = || self.client.base_url(parts);
+        let base = self.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()).or_else(asked);
+        base.ok_or_else(|| Problem::bad_request("the request has no Host header that an address could be made of"))
+    }
+}
+
 /// All routes of a server.
-pub fn router(player: Arc<Player>, ops: Arc<Ops>, dashboard: Option<Arc<Dashboard>>) -> Router {
+pub fn router(player: Arc<Player>, ops: Arc<Ops>, admin: Arc<Admin>, dashboard: Option<Arc<Dashboard>>) -> Router {
     let ids = player.request_ids.clone();
-    let mut others = ops::router(ops);
+    let decisions = Decisions { player: player.clone(), keys: admin.keys.clone() };
+    let described = openapi::serve(admin::routes(admin).merge(decision::routes(Arc::new(decisions))));
+    let tags = Router::new()
+        .route("/vast/{tenant}", any(vast::handle))
+        .route("/vmap/{tenant}/{channel}", any(vmap::handle))
+        .with_state(player.clone());
+    let mut others = ops::router(ops).merge(tags).merge(described);
     if let Some(dashboard) = dashboard {
         others = others.merge(dashboard::router(dashboard));
     }

@@ -12,7 +12,7 @@ use axum::{
 };
 use metrics::{Counter, Histogram, counter, histogram};
 
-use super::{Player, ad_segment, client, cors, error::Problem, request_id};
+use super::{Player, ad_segment, beacon, client, cors, error::Problem, request_id};
 use crate::{
     domain::{Status, Viewer},
     origin::OriginError,
@@ -37,8 +37,8 @@ const PLAYLIST_HEADERS: usize = 7;
 const NO_SUBTITLES: &str = "WEBVTT\n\n";
 
 /// Player parameters that are kept, and how long each may be: a session stays small.
-const MAX_PARAMS: usize = 32;
-const MAX_PARAM_BYTES: usize = 256;
+pub const MAX_PARAMS: usize = 32;
+pub const MAX_PARAM_BYTES: usize = 256;
 
 /// Counted on every playlist, so made once.
 pub struct Counters {
@@ -94,6 +94,9 @@ async fn respond(player: &Player, tenant: &TenantRuntime, rest: &str, parts: &Pa
     player.limits.check(&tenant.manifest.tenant)?;
     let mut segments = rest.splitn(3, '/');
     let (channel, session, file) = (segments.next().unwrap_or_default(), segments.next(), segments.next());
+    if let (Some("beacon"), Some(address)) = (session, file) {
+        return Box::pin(beacon::answer(player, tenant, channel, address, parts)).await;
+    }
     match (session, file) {
         // In boxes: playlists are asked for far more often, and would otherwise move room for these about.
         (None, _) => Box::pin(open(player, tenant, channel, parts)).await,
@@ -122,7 +125,9 @@ async fn open(player: &Player, tenant: &TenantRuntime, file: &str, parts: &Parts
     let viewer = viewer(player, parts)?;
     let slug = &tenant.manifest.tenant.slug;
     let public = player.public_url.as_deref().map(|url| format!("{}/fast/{slug}/", url.trim_end_matches('/')));
-    let text = player.sessions.open(slug.as_str(), channel, viewer, public.as_deref().unwrap_or_default()).await?;
+    let client = || player.client.for_third_parties(parts);
+    let text =
+        player.sessions.open(slug.as_str(), channel, viewer, client, public.as_deref().unwrap_or_default()).await?;
     Ok(playlist_headers(text.into_response()))
 }
 
@@ -183,7 +188,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
 }
 
 /// What is known of a viewer, from trusted headers and the query.
-fn viewer(player: &Player, parts: &Parts) -> Result<Viewer, Problem> {
+pub fn viewer(player: &Player, parts: &Parts) -> Result<Viewer, Problem> {
     let mut params = BTreeMap::new();
     let mut session_id = None;
     for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
@@ -197,7 +202,7 @@ fn viewer(player: &Player, parts: &Parts) -> Result<Viewer, Problem> {
         }
         params.insert(name.into(), value.into());
     }
-    Ok(Viewer { session_id, geo: player.client.geo(&parts.headers), device: client::device(&parts.headers), params })
+    Ok(Viewer { session_id, geo: player.client.geo(parts), device: client::device(&parts.headers), params })
 }
 
 fn check_param(name: &str, value: &str) -> Result<(), Problem> {
