@@ -1,6 +1,9 @@
 //! The command line: one file per command.
 
 mod bundle;
+mod decisions;
+mod export;
+mod keys;
 pub mod rules;
 mod serve;
 
@@ -31,6 +34,14 @@ enum Command {
     Apply(bundle::Apply),
     /// Validate a tenant's folder and change nothing.
     Check(bundle::Check),
+    /// Write a tenant into a folder that can be applied.
+    Export(export::Export),
+    /// Make, list, replace and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Look at what was decided, and decide it again with other rules.
+    #[command(subcommand)]
+    Decisions(decisions::DecisionsCommand),
     /// Write and test rule scripts.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -75,6 +86,9 @@ pub fn run() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Apply(apply) => apply.run(),
         Command::Check(check) => check.run(),
+        Command::Export(export) => export.run(),
+        Command::Keys(command) => command.run(),
+        Command::Decisions(command) => command.run(),
         Command::Rules(command) => return rules::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cuetone", &mut std::io::stdout());

@@ -6,12 +6,12 @@
 //! |---|---|---|
 //! | 1 | [`app`], [`cli`], [`demo`] | wiring; the only files that see everything |
 //! | 2 | [`http`] | routes |
-//! | 3 | [`session`] | a viewer's session |
+//! | 3 | [`session`], [`decider`] | a viewer's session; decisions for whoever has a break |
 //! | 4 | [`registry`] | bundles → compiled snapshots |
-//! | 5 | [`decision`], [`tracking`], [`channel`] | which ads; what was seen; where breaks are |
-//! | 6 | [`extension`], [`stitch`], [`origin`], [`creatives`] | scripts; playlists out; playlists in |
+//! | 5 | [`decision`], [`ledger`], [`tracking`], [`channel`] | which ads; who pays; what was seen; where breaks are |
+//! | 6 | [`extension`], [`stitch`], [`origin`], [`creatives`], [`demand`] | scripts; playlists out; playlists in; ad servers |
 //! | 7 | [`store`], [`media`], [`bundle`] | database; formats; `tenant.yaml` |
-//! | 8 | [`domain`], [`config`], [`outbound`], [`secret`], [`log`] | words and ground |
+//! | 8 | [`domain`], [`config`], [`geo`], [`outbound`], [`secret`], [`log`] | words and ground |
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod app;
@@ -20,11 +20,15 @@ pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod creatives;
+pub mod decider;
 pub mod decision;
+pub mod demand;
 pub mod demo;
 pub mod domain;
 pub mod extension;
+pub mod geo;
 pub mod http;
+pub mod ledger;
 pub mod log;
 pub mod media;
 pub mod origin;

@@ -12,7 +12,7 @@ use crate::{
     domain::{Clock, SystemClock},
     extension::{Extensions, monotonic},
     registry::{self, Compiled, RegistryError},
-    store::{Applied, TenantScope},
+    store::{Author, Door, TenantScope},
 };
 
 #[derive(Args)]
@@ -41,7 +41,7 @@ impl Check {
         let mut good = true;
         for folder in &self.folders {
             good &= compile(folder, &extensions, self.format)
-                .map(|(_, compiled)| {
+                .map(|compiled| {
                     let summary = describe(&compiled);
                     self.format.print(
                         &format!("{}: valid: {summary}", folder.display()),
@@ -61,7 +61,7 @@ impl Apply {
         let mut checked = Vec::new();
         for folder in &self.folders {
             match compile(folder, &extensions, self.format) {
-                Ok((files, compiled)) => checked.push((folder, files, compiled)),
+                Ok(compiled) => checked.push((folder, compiled)),
                 // A bad bundle changes nothing, and neither do its neighbours.
                 Err(Reported) => return Ok(ExitCode::FAILURE),
             }
@@ -69,13 +69,18 @@ impl Apply {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let store = open_store(&config).await?;
-            for (folder, files, compiled) in checked {
+            for (folder, compiled) in checked {
                 let scope = TenantScope::new(compiled.manifest.tenant.slug.clone());
-                let applied = store.put_bundle(&scope, &files.files, SystemClock.now()).await?;
-                let (version, changed) = match applied {
-                    Applied::New(version) => (version, true),
-                    Applied::Unchanged(version) => (version, false),
+                let before = registry::stored(&store, &scope).await?;
+                let author = Author {
+                    actor: "cuetone apply".into(),
+                    door: Door::Apply,
+                    summary: "bundle applied".into(),
+                    request: None,
                 };
+                let now = SystemClock.now();
+                let committed = registry::commit(&store, before.as_ref(), &compiled.manifest, &author, now).await?;
+                let (version, changed) = (committed.version, committed.changed);
                 let tenant = scope.tenant().as_str();
                 let text = if changed {
                     format!(
@@ -99,9 +104,9 @@ impl Apply {
 /// The errors have been printed.
 struct Reported;
 
-fn compile(folder: &PathBuf, extensions: &Extensions, format: Format) -> Result<(BundleFiles, Compiled), Reported> {
+fn compile(folder: &PathBuf, extensions: &Extensions, format: Format) -> Result<Compiled, Reported> {
     let read = BundleFiles::read(folder).map_err(RegistryError::from);
-    let compiled = read.and_then(|files| registry::check(&files, extensions).map(|compiled| (files, compiled)));
+    let compiled = read.and_then(|files| registry::check_files(&files, extensions));
     compiled.map_err(|error| {
         let errors = match &error {
             RegistryError::Bundle(errors) => json!(errors),
@@ -129,7 +134,7 @@ fn describe(compiled: &Compiled) -> String {
 }
 
 impl Format {
-    fn print(self, text: &str, json: impl FnOnce() -> serde_json::Value) {
+    pub(super) fn print(self, text: &str, json: impl FnOnce() -> serde_json::Value) {
         match self {
             Self::Human => println!("{text}"),
             Self::Json => println!("{}", json()),

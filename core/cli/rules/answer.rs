@@ -194,6 +194,7 @@ fn with_candidates<T>(
         cpm_micros: (ad.cpm * MICROS).round() as i64,
         score: ad.score,
         labels: &ad.labels,
+        category: ad.category.as_deref(),
         seen: ad.seen,
     });
     body(&request, &candidates.collect::<Vec<_>>())

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     domain::{
-        Avail, AvailId, AvailKind, Beaconing, DeviceType, Event, EventType, Moment, Position, Slug, Span, Viewer,
+        Avail, AvailId, AvailKind, Beaconing, DeviceType, Event, EventType, Moment, Money, Position, Slug, Span, Viewer,
     },
     extension::{LocalTime, PlacedCue, Window},
     media::cue::{Cue, CueKind, Dialect, Signal},
@@ -111,6 +111,7 @@ pub struct AvailGiven {
 pub struct AdGiven {
     pub id: String,
     pub campaign: Option<String>,
+    pub category: Option<String>,
     pub duration: f64,
     pub priority: i32,
     pub cpm: f64,
@@ -170,6 +171,8 @@ pub struct EventGiven {
     pub geo: String,
     #[serde(default)]
     pub counted_by: Beaconing,
+    #[serde(default)]
+    pub price: Option<Money>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -234,6 +237,7 @@ impl Default for AdGiven {
         Self {
             id: "ad".to_owned(),
             campaign: None,
+            category: None,
             duration: 30.0,
             priority: 0,
             cpm: 0.0,
@@ -381,20 +385,22 @@ impl RequestGiven {
 impl EventGiven {
     pub fn to_domain(&self) -> Result<Event, String> {
         let or = |slug: &Option<Slug>, default: &str| slug.clone().map_or_else(|| default.parse(), Ok);
+        let of_viewer = !self.event_type.is_about_budget();
         Ok(Event {
             tenant: or(&self.tenant, "acme")?,
-            channel: or(&self.channel, "news")?,
+            channel: Some(or(&self.channel, "news")?).filter(|_| of_viewer),
             session: self.session.clone(),
             viewer: self.viewer.as_deref().map(Into::into),
             avail: AvailId::new(&self.avail),
             pod_position: self.pod_position,
-            ad: or(&self.ad, "ad")?,
+            ad: Some(or(&self.ad, "ad")?).filter(|_| of_viewer),
             campaign: self.campaign.clone(),
             event_type: self.event_type,
             time: Moment::from_secs_f64(self.time),
             device: self.device,
             geo: self.geo.as_str().into(),
-            counted_by: self.counted_by,
+            counted_by: Some(self.counted_by).filter(|_| of_viewer),
+            price: self.price.unwrap_or_default(),
         })
     }
 }
