@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, hint::black_box, time::Duration};
 
 use criterion::{BenchmarkId, Criterion};
 use cuetone::{
-    decision::{self, DecisionRequest},
+    decision::{self, DecisionRequest, Detail, NothingSpent},
     domain::{ExtensionRef, Span},
     extension::{BreakDetector as _, DetectInput, Extensions, monotonic},
     media::{cue, playlist::MediaPlaylist},
@@ -63,16 +63,19 @@ fn decisions(c: &mut Criterion) {
         .flat_map(|ads| [(ads, Scripts::None, "fill script only"), (ads, Scripts::Shipped, "all shipped rules")])
     {
         let files = tenant::bundle("http://origin.example.com", ads, scripts);
-        let compiled = registry::check(&files, &extensions).expect("a valid bundle");
+        let compiled = registry::check_files(&files, &extensions).expect("a valid bundle");
         let policy = tenant::policy(&compiled);
-        let (viewer, avail, seen) = (tenant::viewer(), stitched::avail(), BTreeMap::new());
+        let (viewer, avail) = (tenant::viewer(), stitched::avail());
         let request = DecisionRequest {
             session: "0123456789abcdef",
             viewer: &viewer,
             avail: &avail,
             now: NOW,
             seed: 7,
-            seen: &seen,
+            history: &[],
+            spend: &NothingSpent,
+            external: &[],
+            detail: Detail::Full,
             micros: &|| 0,
         };
         let decide = || decision::decide(&compiled.index, &policy, &request, &AllReady);

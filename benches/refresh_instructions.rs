@@ -6,7 +6,7 @@
 
 mod world;
 
-use std::{collections::BTreeMap, hint::black_box};
+use std::hint::black_box;
 
 use axum::{
     Router,
@@ -16,7 +16,7 @@ use axum::{
     routing::any,
 };
 use cuetone::{
-    decision::{self, DecisionRequest},
+    decision::{self, DecisionRequest, Detail, NothingSpent},
     extension::{Extensions, monotonic},
     registry,
 };
@@ -95,17 +95,20 @@ fn main() {
 
 fn decisions(parts: &mut Parts, name: &str, scripts: Scripts) {
     let extensions = Extensions::new(monotonic()).expect("shipped rules compile");
-    let compiled = registry::check(&tenant::bundle("http://origin.example.com", 20, scripts), &extensions);
+    let compiled = registry::check_files(&tenant::bundle("http://origin.example.com", 20, scripts), &extensions);
     let compiled = compiled.expect("a valid bundle");
     let policy = tenant::policy(&compiled);
-    let (viewer, avail, seen) = (tenant::viewer(), stitched::avail(), BTreeMap::new());
+    let (viewer, avail) = (tenant::viewer(), stitched::avail());
     let request = DecisionRequest {
         session: "0123456789abcdef",
         viewer: &viewer,
         avail: &avail,
         now: NOW,
         seed: 7,
-        seen: &seen,
+        history: &[],
+        spend: &NothingSpent,
+        external: &[],
+        detail: Detail::Full,
         micros: &|| 0,
     };
     let decide = || decision::decide(&compiled.index, &policy, &request, &AllReady);

@@ -128,7 +128,8 @@ async fn measure(count: usize) {
 }
 
 async fn open(world: &World) -> (SessionToken, Vec<usize>) {
-    let text = world.app.sessions.open(TENANT, "live", tenant::viewer(), "").await.expect("a session");
+    let text =
+        world.app.sessions.open(TENANT, "live", tenant::viewer(), Default::default, "").await.expect("a session");
     let paths = renditions(&text);
     let token = paths[0].split('/').nth(1).and_then(SessionToken::parse).expect("a token");
     (token, paths.iter().map(|path| index(path)).collect())

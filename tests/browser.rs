@@ -10,14 +10,18 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Output, Stdio},
-    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+
+use node::{both, modules, run};
+
+#[path = "server/node.rs"]
+mod node;
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 /// A debug build on a busy machine opens its database and compiles its scripts in this time.
@@ -73,38 +77,7 @@ fn play(scenario: &str) {
 }
 
 fn node(arguments: &[&str]) -> Output {
-    run(Command::new("node").args(arguments).env("MODULES", modules()), "node")
-}
-
-/// The folder with `node_modules`, installed once per lock file, under `target/`.
-fn modules() -> &'static Path {
-    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
-        let lock = fs::read_to_string(format!("{SCRIPTS}/package-lock.json")).expect("lock file");
-        // Written last: an install that was cut short is done again.
-        let stamp = folder.join("installed");
-        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
-            return folder;
-        }
-        fs::create_dir_all(&folder).expect("folder");
-        for file in ["package.json", "package-lock.json"] {
-            fs::copy(format!("{SCRIPTS}/{file}"), folder.join(file)).expect(file);
-        }
-        let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-        let output = run(Command::new("npm").args(arguments).current_dir(&folder), "npm");
-        assert!(output.status.success(), "npm could not install the browser test's packages:\n{}", both(&output));
-        fs::write(stamp, lock).expect("stamp");
-        folder
-    })
-}
-
-fn run(command: &mut Command, tool: &str) -> Output {
-    command.output().unwrap_or_else(|error| panic!("{tool} is needed for this test and could not be started: {error}"))
-}
-
-fn both(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    run(Command::new("node").args(arguments).env("MODULES", modules("browser")), "node")
 }
 
 /// `cuetone demo` on a free port with a data folder of its own; stopped when dropped.

@@ -12,17 +12,27 @@
 
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/mmdb.rs"]
+mod mmdb;
 #[path = "server/origin.rs"]
 mod origin;
 #[path = "server/player.rs"]
 mod player;
+#[path = "postgres/mod.rs"]
+mod postgres;
 
 #[path = "server/beacons.rs"]
 mod beacons;
 #[path = "server/changes.rs"]
 mod changes;
+#[path = "server/cluster.rs"]
+mod cluster;
 #[path = "server/decisions.rs"]
 mod decisions;
+#[path = "server/demand.rs"]
+mod demand;
+#[path = "server/geo.rs"]
+mod geo;
 #[path = "server/guard.rs"]
 mod guard;
 #[path = "server/hostile.rs"]
@@ -31,6 +41,8 @@ mod hostile;
 mod live;
 #[path = "server/operations.rs"]
 mod operations;
+#[path = "server/pays.rs"]
+mod pays;
 #[path = "server/refresh.rs"]
 mod refresh;
 #[path = "server/vod.rs"]

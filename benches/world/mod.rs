@@ -16,6 +16,7 @@ use cuetone::{
     config::Config,
     domain::{Clock, Moment},
     session::Session,
+    store::{Author, Door},
 };
 use tokio::net::TcpListener;
 
@@ -51,14 +52,16 @@ impl World {
         config.outbound.allow_hosts.push(origin.to_string());
         let app = App::build_with(&config, Arc::new(Frozen(NOW))).await.expect("a server");
         let files = tenant::bundle(&format!("http://{origin}"), ads, tenant::Scripts::None);
-        app.registry.apply(files).await.expect("a valid bundle");
+        let author = Author { actor: "bench".into(), door: Door::Folder, summary: String::new(), request: None };
+        app.registry.apply(files, &author).await.expect("a valid bundle");
         app.creatives.refresh().await;
         Self { app, origin, _data: data }
     }
 
     /// The paths of a new session's renditions: the variants first, the audio last.
     pub async fn open(&self, channel: &str) -> Vec<String> {
-        let text = self.app.sessions.open(TENANT, channel, tenant::viewer(), "").await.expect("a session");
+        let text =
+            self.app.sessions.open(TENANT, channel, tenant::viewer(), Default::default, "").await.expect("a session");
         let mut paths = renditions(&text);
         paths.iter_mut().for_each(|path| path.insert_str(0, &format!("/fast/{TENANT}/")));
         paths

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use cuetone::{
     bundle::BundleFiles,
     decision::ChannelPolicy,
-    domain::{DeviceType, Viewer},
+    domain::{DemandOrder, DeviceType, Viewer},
     registry::Compiled,
 };
 
@@ -70,5 +70,6 @@ pub fn policy(compiled: &Compiled) -> ChannelPolicy {
         fill: compiled.fills.first().expect("a fill strategy").clone(),
         fallback: compiled.fallback.clone(),
         slate: None,
+        order: DemandOrder::OwnFirst,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cuetone::{domain::Slug, store::TenantScope};
 
 use crate::{
-    harness::{Server, Yaml, within},
+    harness::{Server, Yaml, author, within},
     origin::{Fault, HandClock, Origin, Packaging, Stream},
 };
 
@@ -50,7 +50,7 @@ async fn a_rendition_or_a_creative_at_a_private_address_is_not_asked() {
     let moved = yaml.replace(&server.origin.url("ads/"), &forbidden.url("ads/"));
     // The creative cannot get ready, so the harness' own check would stop the test.
     let files = crate::harness::bundle(&moved, &[]);
-    server.registry.apply(cuetone::bundle::BundleFiles { files }).await.expect("a valid bundle");
+    server.registry.apply(cuetone::bundle::BundleFiles { files }, &author()).await.expect("a valid bundle");
     server.creatives.refresh().await;
     assert_eq!(server.viewer().await.poll("v0").await.ads(), Vec::<&str>::new(), "content plays");
     assert_eq!(forbidden.all_hits(), 0);

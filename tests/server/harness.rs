@@ -17,7 +17,7 @@ use cuetone::{
     domain::{Event, Slug},
     outbound::install_crypto,
     registry::Registry,
-    store::{Store, TenantScope},
+    store::{Author, Door, Store, TenantScope},
 };
 use reqwest::{Method, Response, StatusCode, header::HeaderMap};
 use tempfile::TempDir;
@@ -165,7 +165,7 @@ impl Server {
     /// Applies a bundle and waits for its creatives.
     pub async fn try_apply(&self, yaml: &str, scripts: &[(&str, &str)]) -> Result<(), String> {
         let files = bundle(yaml, scripts);
-        self.registry.apply(BundleFiles { files }).await.map_err(|error| error.to_string())?;
+        self.registry.apply(BundleFiles { files }, &author()).await.map_err(|error| error.to_string())?;
         self.creatives.refresh().await;
         let (ready, all) = self.creatives.progress();
         assert_eq!(ready, all, "not all creatives are ready");
@@ -223,6 +223,11 @@ pub async fn events(store: &Store) -> Vec<Event> {
     let scope = TenantScope::new("acme".parse::<Slug>().expect("a slug"));
     let stored = store.events_after(&scope, 0, 10_000).await.expect("events");
     stored.into_iter().map(|stored| stored.event).collect()
+}
+
+/// Who changes tenants in tests.
+pub fn author() -> Author {
+    Author { actor: "test".to_owned(), door: Door::Api, summary: "a test".to_owned(), request: None }
 }
 
 pub fn bundle(yaml: &str, scripts: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -132,8 +132,12 @@ impl Player {
     pub async fn open(client: reqwest::Client, url: &str) -> Self {
         let answer = read(client.get(url).send().await.expect("an answer")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
+        Self::opened(client, url, answer.text())
+    }
+
+    /// One who has been answered a multivariant playlist at `url`.
+    pub fn opened(client: reqwest::Client, url: &str, multivariant: &str) -> Self {
         let base = Url::parse(url).expect("a URL");
-        let multivariant = answer.text();
         let mut renditions = BTreeMap::new();
         for line in multivariant.lines() {
             let address = match line.split_once("URI=\"") {

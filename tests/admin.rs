@@ -1,0 +1,38 @@
+//! The admin API over real sockets: every resource, every error, keys, isolation, idempotency, history, exports.
+//!
+//! Servers are those of `tests/server`: in this process, on a clock that tests move by hand.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+#[path = "server/harness.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod harness;
+#[path = "server/origin.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod origin;
+#[path = "server/player.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod player;
+
+#[path = "admin/access.rs"]
+mod access;
+#[path = "admin/api.rs"]
+mod api;
+#[path = "admin/errors.rs"]
+mod errors;
+#[path = "admin/extensions.rs"]
+mod extensions;
+#[path = "admin/history.rs"]
+mod history;
+#[path = "admin/idempotency.rs"]
+mod idempotency;
+#[path = "admin/items.rs"]
+mod items;
+#[path = "admin/keys.rs"]
+mod keys;
+#[path = "admin/pages.rs"]
+mod pages;
