@@ -148,7 +148,17 @@ impl From<JournalError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match error {
+            StoreError::Conflict { .. } => {
+                Self::new(StatusCode::CONFLICT, "conflict", "others change this tenant at the same time; try again")
+            }
+            StoreError::NoTenant { .. } => Self::not_found("such tenant"),
+            error if error.is_outage() => {
+                tracing::warn!(%error, error.kind = error.kind(), "the database is away");
+                Self::unavailable("the database cannot be reached at the moment; nothing was changed")
+            }
+            error => Self::internal(error),
+        }
     }
 }
 
@@ -185,6 +195,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_the_database_could_not_do_tells_clients_whether_to_try_again() {
+        let status = |error: StoreError| Problem::from(error).status.as_u16();
+        assert_eq!(status(StoreError::Conflict { expected: 1, found: 2 }), 409);
+        assert_eq!(status(StoreError::NoTenant { tenant: "acme".into() }), 404);
+        assert_eq!(status(StoreError::Connect { server: "db".into(), reason: "refused".into() }), 503);
+        assert_eq!(status(StoreError::Row { table: "events", column: "ad", reason: "odd".into() }), 500);
+    }
 
     async fn json(problem: Problem) -> (Response<()>, serde_json::Value) {
         let (parts, body) = problem.into_response().into_parts();
