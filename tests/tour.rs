@@ -9,13 +9,14 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 const TOUR: &str = include_str!("../docs/tour.md");
 const MARK: &str = "--- end of the output ---";
 
-struct Demo(Child);
+/// The process, and its output: a server whose output nobody takes ends.
+struct Demo(Child, BufReader<ChildStdout>);
 
 impl Drop for Demo {
     fn drop(&mut self) {
@@ -34,9 +35,11 @@ fn demo(folder: &std::path::Path) -> (Demo, String) {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
-    let mut demo = Demo(child.expect("the binary runs"));
-    let mut lines = BufReader::new(demo.0.stdout.take().expect("its output")).lines();
-    let stream = lines.next().expect("a stream").expect("text");
+    let mut child = child.expect("the binary runs");
+    let output = BufReader::new(child.stdout.take().expect("its output"));
+    let mut demo = Demo(child, output);
+    let mut stream = String::new();
+    demo.1.read_line(&mut stream).expect("a stream");
     (demo, stream.split("/fast/").next().expect("an address").to_owned())
 }
 
