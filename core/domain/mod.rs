@@ -10,6 +10,8 @@ pub mod campaign;
 pub mod channel;
 pub mod clock;
 pub mod event;
+pub mod event_id;
+pub mod event_type;
 pub mod money;
 pub mod rule;
 pub mod slug;
@@ -23,10 +25,14 @@ pub use budget::{ALERTS, CampaignLimits, Terms};
 pub use campaign::{Campaign, CampaignStatus, CapPeriod, FrequencyCap, Pacing};
 pub use channel::{AdServer, Beaconing, Channel, DemandOrder, ExtensionRef, MarkerPolicy, MidBreakJoin, PreRoll};
 pub use clock::{Clock, SystemClock};
-pub use event::{Event, EventType};
+pub use event::{Attribution, Entity, Event, More};
+pub use event_id::{EVENT_ID_CHARS, EventId};
+pub use event_type::{CountedBy, CustomType, EventType, MAX_CUSTOM_TYPE, Traffic};
 pub use money::Money;
 pub use rule::{BitSet, Condition, RuleError, RulePart};
 pub use slug::Slug;
-pub use tenant::{ExtensionUse, OnError, Status, Tenant, TenantManifest, Trial, TrialMode};
+pub use tenant::{
+    AddressPolicy, ExtensionUse, OnError, Privacy, ReportTime, Status, Tenant, TenantManifest, Trial, TrialMode,
+};
 pub use time::{Moment, Span};
 pub use viewer::{DeviceType, Viewer};

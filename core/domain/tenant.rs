@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ad, Campaign, Channel, ExtensionRef, Slug};
+use super::{Ad, Campaign, Channel, CustomType, ExtensionRef, Slug};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,6 +26,59 @@ pub struct Tenant {
     /// Hosts whose pages may read our answers (CORS). `*` allows all.
     pub allowed_domains: Vec<String>,
     pub rate_limit_per_minute: u32,
+    /// When the tenant's clock shows this, the day before is closed and its report made.
+    pub report_time: ReportTime,
+    pub privacy: Privacy,
+    /// Names of events that this tenant reports beside ours.
+    pub event_types: Vec<CustomType>,
+}
+
+/// A time of day, in minutes after midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReportTime(pub u16);
+
+impl Default for ReportTime {
+    /// 02:00: late events of the evening are in.
+    fn default() -> Self {
+        Self(120)
+    }
+}
+
+/// `02:00`.
+impl std::fmt::Display for ReportTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
+}
+
+/// What is kept of viewers, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Privacy {
+    pub address: AddressPolicy,
+    /// Whether a viewer's Do-Not-Track, Global Privacy Control or limited ad tracking takes names, addresses and
+    /// attribution from its events. They count all the same.
+    pub respect_opt_out: bool,
+    /// How long single events are kept; their sums stay.
+    pub retention_days: u16,
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self { address: AddressPolicy::default(), respect_opt_out: true, retention_days: 90 }
+    }
+}
+
+/// What is kept of a viewer's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressPolicy {
+    /// Its network: 24 bits of an IPv4 address, 48 of an IPv6 address.
+    #[default]
+    Truncate,
+    /// A hash under a key of the tenant's: tells addresses apart, names none.
+    Hash,
+    /// Nothing.
+    Drop,
 }
 
 /// What a rule does to its candidates when it fails.
@@ -43,6 +96,8 @@ pub enum OnError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExtensionUse {
     pub source: ExtensionRef,
+    /// Of a sink: its place in the journal hangs on it, whatever else about the sink changes.
+    pub name: Option<Slug>,
     /// Handed to the extension as its `config`.
     pub config: serde_json::Value,
     pub on_error: OnError,
