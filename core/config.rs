@@ -44,6 +44,7 @@ pub struct Config {
     pub trusted: TrustedConfig,
     pub session: SessionConfig,
     pub origin: OriginConfig,
+    pub tracking: TrackingConfig,
     /// How long open requests may take after the signal to stop.
     #[serde(deserialize_with = "within::<0, 3_600, _>")]
     pub shutdown_grace_seconds: u64,
@@ -143,6 +144,17 @@ pub struct OriginConfig {
     pub stale_seconds: u64,
 }
 
+/// Lists of who is no viewer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrackingConfig {
+    /// A file of parts of User-Agents of robots, one a line, in place of the list that is built in; a line `@shipped`
+    /// takes that one as well. Read at start.
+    pub bots_file: Option<PathBuf>,
+    /// A file of networks of data centres, one a line, such as 192.0.2.0/24. Read at start.
+    pub data_centres_file: Option<PathBuf>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -156,6 +168,7 @@ impl Default for Config {
             trusted: TrustedConfig::default(),
             session: SessionConfig::default(),
             origin: OriginConfig::default(),
+            tracking: TrackingConfig::default(),
             shutdown_grace_seconds: 10,
             dashboard: false,
             segment_url_ttl_seconds: 6 * 60 * 60,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use cuetone::bundle::{self, BundleFiles, script_uses};
-use cuetone::domain::{ExtensionRef, Money, RuleValue, Span};
+use cuetone::domain::{AddressPolicy, ExtensionRef, Money, Privacy, ReportTime, RuleValue, Span};
 
 fn scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundles")
@@ -53,6 +53,14 @@ fn errors_are_json_with_file_line_column_field_message_and_expected() {
 #[test]
 fn a_full_bundle_is_read_field_by_field() {
     let manifest = read("good-full").unwrap().manifest;
+    let tenant = &manifest.tenant;
+    assert_eq!(tenant.report_time, ReportTime(3 * 60 + 30));
+    let privacy = Privacy { address: AddressPolicy::Hash, respect_opt_out: false, retention_days: 30 };
+    assert_eq!(tenant.privacy, privacy);
+    assert_eq!(
+        tenant.event_types.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+        ["trailer_opened", "page_read"]
+    );
     let news = &manifest.channels[0];
     assert_eq!(news.detector, ExtensionRef::Shipped("detect/hybrid".into()));
     assert_eq!(news.fill, ExtensionRef::File("rules/fill.rhai".into()));
@@ -78,6 +86,10 @@ fn what_a_bundle_leaves_out_has_its_documented_default() {
     let manifest = read("good-minimal").unwrap().manifest;
     assert_eq!((manifest.tenant.name.as_str(), manifest.tenant.timezone.as_str()), ("small", "UTC"));
     let channel = &manifest.channels[0];
+    let tenant = &manifest.tenant;
+    assert_eq!((tenant.report_time.to_string().as_str(), tenant.event_types.len()), ("02:00", 0));
+    let privacy = Privacy { address: AddressPolicy::Truncate, respect_opt_out: true, retention_days: 90 };
+    assert_eq!(tenant.privacy, privacy);
     assert_eq!(channel.detector, ExtensionRef::Shipped("detect/scte35".into()));
     assert_eq!(channel.fill, ExtensionRef::Shipped("fill/best_effort".into()));
     assert_eq!((channel.ad_break_interval, channel.ad_break_duration), (Span::from_secs(360), Span::from_secs(120)));

@@ -7,7 +7,7 @@ use serde_yaml::Value;
 
 use super::{
     limits::*,
-    reader::{Node, show},
+    reader::{Item, Node, show},
     scalars::{self, Wildcard},
     scripts::ScriptPoint,
 };
@@ -26,6 +26,13 @@ pub(super) fn read(node: &Node<'_>) -> Option<Extensions> {
     let sinks = object.list("sinks", MAX_SINKS, |node| mount(node, ScriptPoint::Sink));
     let trial = object.optional("trial", trial);
     object.finish();
+    for (at, item) in sinks.iter().enumerate() {
+        let same = |other: &&Item<ExtensionUse>| item.value.name.is_some() && other.value.name == item.value.name;
+        if let Some(first) = sinks.iter().take(at).find(same) {
+            let field = format!("{}.name", item.path);
+            node.context().error(&field, format!("{} has this name too", first.path), "a name of its own");
+        }
+    }
     Some(Extensions {
         trial,
         targeting: targeting.into_iter().map(|item| item.value).collect(),
@@ -85,6 +92,7 @@ fn mount(node: &Node<'_>, point: ScriptPoint) -> Option<ExtensionUse> {
         on_error = object.or("on_error", on_error, |node| scalars::choice(node, &["open", "closed"]));
         object.refuse("allow_hosts", "a targeting rule reaches no hosts", "no `allow_hosts` on targeting rules");
     }
+    let name = if point == ScriptPoint::Sink { object.optional("name", scalars::slug) } else { None };
     object.finish();
-    Some(ExtensionUse { source: source?, config, on_error, allow_hosts })
+    Some(ExtensionUse { source: source?, name, config, on_error, allow_hosts })
 }

@@ -57,6 +57,10 @@ pub const MIN_DURATION: Span = Span::from_millis(100);
 pub const MAX_RATE_LIMIT: i64 = 100_000_000;
 /// Enough for 3,000 viewers.
 pub const DEFAULT_RATE_LIMIT: i64 = 60_000;
+/// Raw events are kept for ten years at most: nobody reads them one by one then.
+pub const MAX_RETENTION_DAYS: i64 = 3_650;
+/// Each is a column of no report, and a name that a person invented.
+pub const MAX_EVENT_TYPES: usize = 100;
 pub const DEFAULT_BREAK_INTERVAL: Span = Span::from_secs(360);
 pub const DEFAULT_BREAK_DURATION: Span = Span::from_secs(120);
 /// Any ordering fits between these, and sums of them never overflow.

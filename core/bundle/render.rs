@@ -21,6 +21,13 @@ pub fn tenant(tenant: &Tenant) -> Value {
         "currency": tenant.currency,
         "allowed_domains": tenant.allowed_domains,
         "rate_limit_per_minute": tenant.rate_limit_per_minute,
+        "report_time": tenant.report_time.to_string(),
+        "privacy": {
+            "address": tenant.privacy.address,
+            "respect_opt_out": tenant.privacy.respect_opt_out,
+            "retention_days": tenant.privacy.retention_days,
+        },
+        "event_types": tenant.event_types.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
     })
 }
 
@@ -144,6 +151,7 @@ pub fn extensions(manifest: &TenantManifest) -> Value {
         move |mounted: &ExtensionUse| {
             let mut out = Fields::default();
             out.put("use", point.written(&mounted.source));
+            out.some("name", mounted.name.as_ref().map(|name| json!(name)));
             out.filled("config", mounted.config.clone());
             match point {
                 ScriptPoint::Sink => out.filled("allow_hosts", json!(mounted.allow_hosts)),

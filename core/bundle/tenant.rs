@@ -4,13 +4,15 @@ use jiff::tz::TimeZone;
 
 use super::{
     limits::*,
-    reader::Node,
+    reader::{Item, Node},
     scalars::{self, Wildcard},
     suggest::did_you_mean,
 };
-use crate::domain::{Status, Tenant};
+use crate::domain::{AddressPolicy, CustomType, EventType, Privacy, ReportTime, Status, Tenant};
 
 pub(super) const STATUSES: &[&str] = &["active", "inactive"];
+
+const ADDRESS_POLICIES: &[&str] = &["truncate", "hash", "drop"];
 
 pub(super) fn read(node: &Node<'_>) -> Option<Tenant> {
     let object = node.object()?;
@@ -21,6 +23,9 @@ pub(super) fn read(node: &Node<'_>) -> Option<Tenant> {
     let currency = object.or("currency", "USD".into(), currency);
     let allowed_domains = object.or("allowed_domains", Vec::new(), |node| scalars::hosts(node, Wildcard::All));
     let rate = object.or("rate_limit_per_minute", DEFAULT_RATE_LIMIT, |n| scalars::integer(n, 1, MAX_RATE_LIMIT));
+    let report_time = object.or("report_time", ReportTime::default(), report_time);
+    let privacy = object.or("privacy", Privacy::default(), privacy);
+    let event_types = object.list("event_types", MAX_EVENT_TYPES, event_type);
     object.finish();
     let slug = slug?;
     Some(Tenant {
@@ -31,6 +36,9 @@ pub(super) fn read(node: &Node<'_>) -> Option<Tenant> {
         currency,
         allowed_domains,
         rate_limit_per_minute: u32::try_from(rate).unwrap_or(u32::MAX),
+        report_time,
+        privacy,
+        event_types: once_each(node, event_types),
     })
 }
 
@@ -50,4 +58,52 @@ fn currency(node: &Node<'_>) -> Option<String> {
         return Some(text);
     }
     node.error(format!("`{text}` is not a currency"), "an ISO 4217 code of three capitals, such as USD")
+}
+
+/// A time of day: `02:00`.
+fn report_time(node: &Node<'_>) -> Option<ReportTime> {
+    const EXPECTED: &str = "a time of day in quotes, from \"00:00\" to \"23:59\"";
+    let text = scalars::text(node)?;
+    let number = |text: &str, below: u16| {
+        let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|number| digits && *number < below)
+    };
+    let time = text.split_once(':').and_then(|(hour, minute)| Some((number(hour, 24)?, number(minute, 60)?)));
+    match time {
+        Some((hour, minute)) => Some(ReportTime(hour * 60 + minute)),
+        None => node.error(format!("`{text}` is no time of day"), EXPECTED),
+    }
+}
+
+fn privacy(node: &Node<'_>) -> Option<Privacy> {
+    let object = node.object()?;
+    let default = Privacy::default();
+    let address = object.or("address", AddressPolicy::default(), |node| scalars::choice(node, ADDRESS_POLICIES));
+    let respect_opt_out = object.or("respect_opt_out", default.respect_opt_out, scalars::boolean);
+    let days = object
+        .or("retention_days", i64::from(default.retention_days), |node| scalars::integer(node, 1, MAX_RETENTION_DAYS));
+    object.finish();
+    Some(Privacy { address, respect_opt_out, retention_days: u16::try_from(days).unwrap_or(u16::MAX) })
+}
+
+/// A name that is not one of ours: nobody could tell them apart.
+fn event_type(node: &Node<'_>) -> Option<CustomType> {
+    let text = scalars::text(node)?;
+    match text.parse() {
+        Ok(EventType::Custom(own)) => Some(own),
+        Ok(_) => node.error(format!("`{text}` is one of the types that there are already"), "a name of your own"),
+        Err(reason) => node.error(reason, ""),
+    }
+}
+
+fn once_each(node: &Node<'_>, items: Vec<Item<CustomType>>) -> Vec<CustomType> {
+    let mut types = Vec::with_capacity(items.len());
+    for item in items {
+        if types.contains(&item.value) {
+            let message = format!("the type `{}` is here twice", item.value.as_str());
+            node.context().error(&item.path, message, "each type once");
+        }
+        types.push(item.value);
+    }
+    types
 }
