@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     domain::{CampaignLimits, Clock, Event, EventType, Moment, Money, Slug, Span},
-    store::{Balance, Billing, Inserted, Store, StoreError, TenantScope},
+    store::{Balance, Billing, Carried, Inserted, Store, StoreError, TenantScope},
 };
 
 /// How long an impression that nobody held keeps its place while it is written: far longer than any commit takes.
@@ -175,8 +175,9 @@ impl Ledger {
         self.holds.count()
     }
 
-    /// Writes events to the journal, charges new impressions to their campaigns, and settles what was held for them.
-    pub async fn record(&self, events: &[Event]) -> Result<Inserted, StoreError> {
+    /// Writes events to the tables, charges new impressions to their campaigns, and settles what was held for them.
+    /// `carried`: up to where this node's journal is in the tables with these.
+    pub async fn record(&self, events: &[Event], carried: Option<Carried<'_>>) -> Result<Inserted, StoreError> {
         let now = self.clock.now();
         // An impression that nobody held (its hold expired, another node decided, this one restarted) takes a place
         // now, if one is spare; else it must not take one that was promised to another viewer.
@@ -186,7 +187,7 @@ impl Ledger {
             line.is_some_and(|line| self.hold_of(line, HoldKey::of(event), now + WHILE_WRITTEN).is_ok())
         };
         let covered: Vec<bool> = events.iter().map(cover).collect();
-        let billing = Billing { node: &self.node, covered: &covered, now };
+        let billing = Billing { node: &self.node, covered: &covered, now, carried };
         let inserted = self.store.record_events(events, &billing).await?;
         // By the line that promised, which may not be its campaign's any more.
         let mut kept: HashMap<*const Line, (Arc<Line>, u32)> = HashMap::new();

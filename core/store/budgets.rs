@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use sqlx::{Row, any::AnyRow};
 
 use super::{
-    Store, StoreError, StoredEvent, TenantScope, Transaction,
+    Carried, Store, StoreError, StoredEvent, TenantScope, Transaction,
     book::{Book, Exchange, Lease},
     events::insert_one,
     take,
 };
-use crate::domain::{ALERTS, AvailId, DeviceType, Event, EventType, Moment, Money, Slug, Span, Terms};
+use crate::domain::{ALERTS, AvailId, Event, EventType, Moment, Money, Slug, Span, Terms};
 
 /// Leases exchanged in one transaction: other writers wait for as long as it takes.
 const LEASES_PER_TRANSACTION: usize = 50;
@@ -30,6 +30,8 @@ pub struct Billing<'a> {
     /// Per event, whether it was promised a place of the node's lease; missing is no.
     pub covered: &'a [bool],
     pub now: Moment,
+    /// Up to where a node's own journal is carried over with these events.
+    pub carried: Option<Carried<'a>>,
 }
 
 /// A campaign's numbers after a change, as one node sees them.
@@ -147,22 +149,13 @@ impl Account {
 
     /// Named after the amount: each share of an amount is told of once, whatever happens to the row.
     fn event(&self, event_type: EventType, now: Moment) -> Event {
-        Event {
-            tenant: self.tenant.clone(),
-            channel: None,
+        let event = Event {
             session: format!("campaign:{}", self.campaign),
-            viewer: None,
             avail: AvailId::new(format!("budget:{}", self.book.terms.budget.unwrap_or_default())),
-            pod_position: 0,
-            ad: None,
             campaign: Some(self.campaign.clone()),
-            event_type,
-            time: now,
-            device: DeviceType::Other,
-            geo: "".into(),
-            counted_by: None,
-            price: Money::ZERO,
-        }
+            ..Event::new(self.tenant.clone(), event_type, now)
+        };
+        event.identified()
     }
 
     /// Writes the numbers, and what is left of the node's lease.

@@ -1,6 +1,6 @@
 //! Batches that could not be delivered: kept, so that they can be delivered again once their receiver is well.
 
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
 use super::{Store, StoreError, TenantScope, plain, take};
 use crate::domain::Moment;
@@ -19,6 +19,17 @@ pub struct DeadLetter {
     pub error: String,
     pub time: Moment,
 }
+
+/// A letter as it lies there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredLetter {
+    pub id: i64,
+    pub letter: DeadLetter,
+    /// Since when it is wanted again: its sink delivers it next.
+    pub replay_at: Option<Moment>,
+}
+
+const COLUMNS: &str = "sink, first_event, last_event, attempts, error, time, id, replay_at";
 
 impl Store {
     /// Writes the letter and moves its sink past the batch in one transaction: a batch is never both given up and
@@ -56,25 +67,109 @@ impl Store {
 
     /// Letters of a tenant, oldest first.
     pub async fn dead_letters(&self, scope: &TenantScope, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        let letters = self.letters(scope, 0, limit).await?;
+        Ok(letters.into_iter().map(|stored| stored.letter).collect())
+    }
+
+    /// Letters of a tenant with ids above `after`, oldest first.
+    pub async fn letters(&self, scope: &TenantScope, after: i64, limit: u32) -> Result<Vec<StoredLetter>, StoreError> {
         let mut link = self.read().await?;
-        let rows = sqlx::query(
-            "SELECT sink, first_event, last_event, attempts, error, time FROM dead_letters WHERE tenant = $1 \
-             ORDER BY id LIMIT $2",
+        let sql = format!("SELECT {COLUMNS} FROM dead_letters WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3");
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(scope.as_str())
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(&mut link)
+            .await?;
+        rows.iter().map(stored).collect()
+    }
+
+    pub async fn letter(&self, scope: &TenantScope, id: i64) -> Result<Option<StoredLetter>, StoreError> {
+        let found = self.letters(scope, id.saturating_sub(1), 1).await?;
+        Ok(found.into_iter().find(|letter| letter.id == id))
+    }
+
+    /// The oldest letter of a sink that is to be delivered again.
+    pub async fn next_replay(&self, scope: &TenantScope, sink: &str) -> Result<Option<StoredLetter>, StoreError> {
+        let mut link = self.read().await?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM dead_letters WHERE tenant = $1 AND sink = $2 AND replay_at IS NOT NULL \
+             ORDER BY id LIMIT 1"
+        );
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(scope.as_str()).bind(sink).fetch_optional(&mut link).await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    /// Asks for a letter to be delivered again, by `sink` if given instead of the one that gave it up; false if it is
+    /// not there.
+    pub async fn request_replay(
+        &self,
+        scope: &TenantScope,
+        id: i64,
+        sink: Option<&str>,
+        now: Moment,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let asked = sqlx::query(
+            "UPDATE dead_letters SET replay_at = $3, sink = COALESCE($4, sink) WHERE tenant = $1 AND id = $2",
         )
         .bind(scope.as_str())
-        .bind(i64::from(limit))
-        .fetch_all(&mut link)
+        .bind(id)
+        .bind(now.as_micros())
+        .bind(sink)
+        .execute(&mut *transaction)
         .await?;
-        let letter = |row: &sqlx::any::AnyRow| {
-            Ok(DeadLetter {
-                sink: row.try_get(0)?,
-                first_event: row.try_get(1)?,
-                last_event: row.try_get(2)?,
-                attempts: u32::try_from(row.try_get::<i64, _>(3)?).unwrap_or(u32::MAX),
-                error: row.try_get(4)?,
-                time: Moment(row.try_get(5)?),
-            })
-        };
-        rows.iter().map(letter).collect()
+        transaction.commit().await?;
+        Ok(asked.rows_affected() > 0)
     }
+
+    /// The letter stays: it could not be delivered this time either.
+    pub async fn replay_failed(
+        &self,
+        scope: &TenantScope,
+        id: i64,
+        error: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let error: String = plain(error).chars().take(MAX_ERROR_CHARS).collect();
+        let mut transaction = self.write().await?;
+        sqlx::query(
+            "UPDATE dead_letters SET replay_at = NULL, attempts = attempts + 1, error = $3, time = $4 \
+             WHERE tenant = $1 AND id = $2",
+        )
+        .bind(scope.as_str())
+        .bind(id)
+        .bind(error)
+        .bind(now.as_micros())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
+    }
+
+    /// Throws a letter away; false if it is not there.
+    pub async fn delete_letter(&self, scope: &TenantScope, id: i64) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let gone = sqlx::query("DELETE FROM dead_letters WHERE tenant = $1 AND id = $2")
+            .bind(scope.as_str())
+            .bind(id)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(gone.rows_affected() > 0)
+    }
+}
+
+fn stored(row: &AnyRow) -> Result<StoredLetter, StoreError> {
+    Ok(StoredLetter {
+        letter: DeadLetter {
+            sink: row.try_get(0)?,
+            first_event: row.try_get(1)?,
+            last_event: row.try_get(2)?,
+            attempts: u32::try_from(row.try_get::<i64, _>(3)?).unwrap_or(u32::MAX),
+            error: row.try_get(4)?,
+            time: Moment(row.try_get(5)?),
+        },
+        id: row.try_get(6)?,
+        replay_at: row.try_get::<Option<i64>, _>(7)?.map(Moment),
+    })
 }

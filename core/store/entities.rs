@@ -187,8 +187,8 @@ impl Store {
         Ok(next)
     }
 
-    /// Takes a tenant away: all its entities, its keys and its sinks' places in the journal. Its history, its events and
-    /// its numbering stay. Answers the version that this made.
+    /// Takes a tenant away: all its entities, its keys, its secrets, its sinks' places in the journal and their dead
+    /// letters. Its history, its events and its numbering stay. Answers the version that this made.
     pub async fn delete_tenant(&self, scope: &TenantScope, author: &Author, now: Moment) -> Result<i64, StoreError> {
         let mut transaction = self.write().await?;
         let (version, found) = lock(&mut transaction, scope).await?;
@@ -209,10 +209,14 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         self.forget_budgets(&mut transaction, scope).await?;
-        sqlx::query("DELETE FROM sink_cursors WHERE tenant = $1")
-            .bind(scope.as_str())
-            .execute(&mut *transaction)
-            .await?;
+        for gone in [
+            "DELETE FROM sink_cursors WHERE tenant = $1",
+            "DELETE FROM sink_failures WHERE tenant = $1",
+            "DELETE FROM dead_letters WHERE tenant = $1",
+            "DELETE FROM tenant_secrets WHERE tenant = $1",
+        ] {
+            sqlx::query(gone).bind(scope.as_str()).execute(&mut *transaction).await?;
+        }
         self.finish_change(transaction, scope, next, true, author, now).await?;
         Ok(next)
     }

@@ -6,6 +6,7 @@
 //! its connections come back by themselves. Knows no playlists, no scripts and no HTTP.
 
 mod audit;
+mod beacons;
 mod book;
 mod budgets;
 mod connect;
@@ -16,14 +17,21 @@ mod error;
 mod events;
 mod exposures;
 mod idempotency;
+mod journal_positions;
 mod key_log;
 mod keys;
 mod link;
 mod listen;
+mod live;
 mod place;
+mod reports;
+mod rollups;
+mod secrets;
 mod sink_cursors;
+mod sink_states;
 #[cfg(test)]
 pub(crate) mod tests;
+mod viewers;
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -31,17 +39,28 @@ use sqlx::{AnyPool, Row};
 
 pub use self::{
     audit::{Change, MAX_LISTED_EDITS, Op},
+    beacons::{BeaconOrder, Counts, DayOf, DueBeacon, EventKey, FIRING, FireStep, LedgerLine, Settled, Verdict},
     book::Exchange,
     budgets::{Balance, Billing, Wish},
-    dead_letters::DeadLetter,
+    dead_letters::{DeadLetter, StoredLetter},
     decisions::DecisionRow,
     entities::{Author, Door, Edit, Entity, Kind, MAX_NAME_BYTES, TenantState},
     error::StoreError,
     events::{Counted, Inserted, MAX_EVENTS_PER_INSERT, StoredEvent},
     idempotency::{IDEMPOTENCY_TAKEOVER, IDEMPOTENCY_TTL, IdempotencyTicket, Idempotent},
+    journal_positions::Carried,
     key_log::KeyChange,
     keys::{ApiKey, KEY_RANDOM_BYTES, KeyHash, KeyOwner, KeyText, LiveKey},
     listen::Listener,
+    live::{LiveCount, OpenSessions, SESSIONS_GOOD_FOR},
+    reports::{Dimension, KeyValue, ReportKey, ReportQuery, ReportRow, ReportTraffic},
+    rollups::{
+        Behind, COLUMNS, Cell, Column, Compared, DayState, DayTally, GROUPINGS, Grouping, Line, MinuteRow, NameKind,
+        NameLine, RawEvent, Recount, ReportDay, Standing, Sums, Tally, dimension, session_hash,
+    },
+    secrets::{KnownSecret, MAX_SECRETS},
+    sink_states::{MAX_BEHIND, SinkFailure, SinkState},
+    viewers::{Erased, Erasure},
 };
 use self::{
     connect::{Limits, Pools},

@@ -78,7 +78,7 @@ impl Node {
 
     /// The viewer saw the ad; answers what was charged, `None` if it had been counted.
     pub async fn see(&self, viewer: &str, price: i64) -> Option<i64> {
-        let recorded = self.ledger.record(&[impression(viewer, price)]).await.expect("recorded");
+        let recorded = self.ledger.record(&[impression(viewer, price)], None).await.expect("recorded");
         recorded.counted[0].map(|counted| counted.price.micros())
     }
 }

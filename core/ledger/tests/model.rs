@@ -159,7 +159,7 @@ async fn play(steps: Vec<Step>, budget: i64) -> TestCaseResult {
 async fn see(model: &mut Model, node: &Node, at: usize, viewers: &[u8]) -> TestCaseResult {
     let now = node.ledger.clock.now();
     let events: Vec<Event> = viewers.iter().map(|viewer| impression(&format!("{viewer}"), PRICE)).collect();
-    let recorded = node.ledger.record(&events).await.expect("recorded");
+    let recorded = node.ledger.record(&events, None).await.expect("recorded");
     prop_assert_eq!(recorded.counted.len(), viewers.len());
     for (viewer, counted) in viewers.iter().zip(&recorded.counted) {
         prop_assert_eq!(counted.is_some(), model.seen.insert(*viewer), "counted once");

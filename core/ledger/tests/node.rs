@@ -139,7 +139,7 @@ async fn an_impression_beyond_the_limit_is_kept_and_costs_nothing(fresh: Fresh) 
     let mut events: Vec<Event> = (0..160).map(|n| impression(&format!("v{n}"), 10)).collect();
     events.push(Event { price: Money::from_micros(10), ..event("acme", "v0", EventType::Start) });
     events.push(Event { campaign: None, ..impression("of nobody", 10) });
-    let recorded = node.ledger.record(&events).await.expect("recorded");
+    let recorded = node.ledger.record(&events, None).await.expect("recorded");
     let prices: i64 = recorded.counted.iter().flatten().map(|counted| counted.price.micros()).sum();
     assert_eq!((recorded.counted.iter().flatten().count(), prices), (162, 20));
     let balance = books(&node.store).await;
@@ -215,7 +215,7 @@ async fn owners_are_told_once_of_each_share_and_again_after_a_raise(fresh: Fresh
     }
     assert!(told(&node.store).await.is_empty());
     let many: Vec<Event> = (4..8).map(|n| impression(&format!("v{n}"), 10)).collect();
-    let recorded = node.ledger.record(&many).await.expect("recorded");
+    let recorded = node.ledger.record(&many, None).await.expect("recorded");
     assert_eq!(recorded.alerts.len(), 2);
     let eighty = ["campaign:summer budget:0.0001 budget_50", "campaign:summer budget:0.0001 budget_80"];
     assert_eq!(told(&node.store).await, eighty);

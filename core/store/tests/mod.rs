@@ -8,11 +8,12 @@ mod outage;
 pub(crate) mod postgres;
 mod records;
 mod repositories;
+mod viewers;
 
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{AvailId, Beaconing, DeviceType, Event, EventType, Moment, Money};
+use crate::domain::{AvailId, CountedBy, DeviceType, Event, EventType, Moment};
 
 /// A machine that is busy with other tests is no outage.
 const PATIENT: Limits = Limits { acquire: Duration::from_secs(30), answer: Duration::from_secs(30) };
@@ -72,20 +73,17 @@ pub(crate) fn scope(tenant: &str) -> TenantScope {
 }
 
 pub(crate) fn event(tenant: &str, session: &str, event_type: EventType) -> Event {
-    Event {
-        tenant: tenant.parse().expect("a slug"),
+    let event = Event {
         channel: Some("news".parse().expect("a slug")),
         session: session.into(),
         viewer: Some("theirs".into()),
         avail: AvailId::new("break-1"),
-        pod_position: 0,
         ad: Some("cola".parse().expect("a slug")),
         campaign: Some("summer".parse().expect("a slug")),
-        event_type,
-        time: Moment(1_700_000_000_000_000),
         device: DeviceType::SmartTv,
         geo: "US".into(),
-        counted_by: Some(Beaconing::Segment),
-        price: Money::ZERO,
-    }
+        counted_by: Some(CountedBy::Segment),
+        ..Event::new(tenant.parse().expect("a slug"), event_type, Moment(1_700_000_000_000_000))
+    };
+    event.identified()
 }

@@ -91,6 +91,7 @@ CREATE INDEX decisions_age ON decisions (time);
 CREATE TABLE events (
     tenant       TEXT COLLATE "C" NOT NULL,
     id           BIGINT NOT NULL,
+    event_id     TEXT COLLATE "C" NOT NULL,
     channel      TEXT COLLATE "C",
     session      TEXT COLLATE "C" NOT NULL,
     viewer       TEXT COLLATE "C",
@@ -100,13 +101,18 @@ CREATE TABLE events (
     campaign     TEXT COLLATE "C",
     event_type   TEXT COLLATE "C" NOT NULL,
     time         BIGINT NOT NULL,
+    received     BIGINT NOT NULL,
     device       TEXT COLLATE "C" NOT NULL,
     geo          TEXT COLLATE "C" NOT NULL,
     counted_by   TEXT COLLATE "C",
+    traffic      TEXT COLLATE "C" NOT NULL,
     price        BIGINT NOT NULL,
+    error_code   BIGINT,
+    value        BIGINT,
+    more         TEXT COLLATE "C",
     PRIMARY KEY (tenant, id)
 );
-CREATE UNIQUE INDEX events_once ON events (tenant, session, avail, pod_position, event_type);
+CREATE UNIQUE INDEX events_once ON events (tenant, event_id);
 CREATE INDEX events_by_viewer ON events (tenant, viewer, time) WHERE viewer IS NOT NULL AND event_type = 'impression';
 
 CREATE TABLE sink_cursors (
@@ -127,4 +133,14 @@ CREATE TABLE dead_letters (
     error       TEXT COLLATE "C" NOT NULL,
     time        BIGINT NOT NULL,
     PRIMARY KEY (tenant, id)
+);
+
+CREATE TABLE journal_positions (
+    node    TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    segment BIGINT NOT NULL,
+    record  BIGINT NOT NULL
+);
+CREATE TABLE event_heads (
+    tenant TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    id     BIGINT NOT NULL
 );

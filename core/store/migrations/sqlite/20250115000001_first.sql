@@ -101,27 +101,33 @@ CREATE TABLE decisions (
 CREATE INDEX decisions_in_order ON decisions (tenant, time, id);
 CREATE INDEX decisions_age ON decisions (time);
 
--- The journal of counted events. Never changed, only added to.
+-- Every counted event. Never changed, only added to; swept by age.
 CREATE TABLE events (
-    tenant       TEXT   NOT NULL,
+    tenant       TEXT NOT NULL,
     id           BIGINT NOT NULL, -- unique over all tenants, ascending in commit order
-    channel      TEXT,            -- NULL for events about a campaign's budget, as ad and counted_by
-    session      TEXT   NOT NULL, -- our own name, unique
-    viewer       TEXT,            -- the caller's name, not unique
-    avail        TEXT   NOT NULL,
+    event_id     TEXT NOT NULL, -- of what makes it one event
+    channel      TEXT, -- NULL for events about a campaign's budget, as ad and counted_by
+    session      TEXT NOT NULL, -- our own name, unique
+    viewer       TEXT, -- the caller's name, not unique
+    avail        TEXT NOT NULL,
     pod_position BIGINT NOT NULL,
     ad           TEXT,
     campaign     TEXT,
-    event_type   TEXT   NOT NULL,
+    event_type   TEXT NOT NULL,
     time         BIGINT NOT NULL,
-    device       TEXT   NOT NULL,
-    geo          TEXT   NOT NULL,
+    received     BIGINT NOT NULL,
+    device       TEXT NOT NULL,
+    geo          TEXT NOT NULL,
     counted_by   TEXT,
+    traffic      TEXT NOT NULL,
     price        BIGINT NOT NULL, -- what was charged, in micro-units
+    error_code   BIGINT,
+    value        BIGINT, -- in millionths
+    more         TEXT, -- JSON: what few events have
     PRIMARY KEY (tenant, id)
 );
 -- An event counts once.
-CREATE UNIQUE INDEX events_once ON events (tenant, session, avail, pod_position, event_type);
+CREATE UNIQUE INDEX events_once ON events (tenant, event_id);
 -- What a viewer who comes back has seen.
 CREATE INDEX events_by_viewer ON events (tenant, viewer, time) WHERE viewer IS NOT NULL AND event_type = 'impression';
 
@@ -146,4 +152,17 @@ CREATE TABLE dead_letters (
     error       TEXT   NOT NULL,
     time        BIGINT NOT NULL,
     PRIMARY KEY (tenant, id)
+);
+
+-- How far each node's own journal has been carried over: in the transaction that carried it, so that nothing is twice.
+CREATE TABLE journal_positions (
+    node    TEXT   NOT NULL PRIMARY KEY,
+    segment BIGINT NOT NULL,
+    record  BIGINT NOT NULL -- records of the segment that were carried over
+);
+
+-- The newest event of each tenant: who has something new is one look.
+CREATE TABLE event_heads (
+    tenant TEXT   NOT NULL PRIMARY KEY,
+    id     BIGINT NOT NULL
 );
