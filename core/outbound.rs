@@ -1,4 +1,4 @@
-//! The one HTTP client. Everything that the server fetches or sends goes through [`Outbound`]: deadlines, body limits
+//! The one client of the network. Everything that the server fetches or sends goes through [`Outbound`]: deadlines, body limits
 //! and the guard against requests into private networks (SSRF) are enforced here and nowhere else.
 //!
 //! - Only `http` and `https`, no user name or password in the URL, proxy settings of the environment are ignored.
@@ -12,18 +12,23 @@
 mod address;
 mod allow;
 mod error;
+pub mod nats;
 mod resolve;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
     Client, Method, Response,
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
-use tokio::time::Instant;
+use tokio::{net::TcpStream, time::Instant};
 use url::{Host, Url};
 
 use self::resolve::{GuardedResolver, Lookup, SystemLookup};
@@ -171,6 +176,8 @@ struct Inner {
     guarded: Client,
     /// For hosts that the operator named: resolves to anything. Its connections are never used for other hosts.
     named: Client,
+    /// For connections that are not HTTP.
+    lookup: Arc<dyn Lookup>,
     allow: Arc<AllowList>,
     timeout: Duration,
     connect_timeout: Duration,
@@ -203,6 +210,7 @@ impl Outbound {
         Ok(Self(Arc::new(Inner {
             guarded: client(Some(allow.clone()))?,
             named: client(None)?,
+            lookup,
             allow,
             timeout: config.timeout,
             connect_timeout: config.connect_timeout,
@@ -224,6 +232,16 @@ impl Outbound {
         // The status is the answer; the body is read only to keep the connection, and its faults do not matter.
         let _unread = tokio::time::timeout(SENT_ANSWER_TIME, drain(response)).await;
         Ok(sent)
+    }
+
+    /// The same, and reads the whole answer: for a client of our own API.
+    pub async fn call(&self, request: SendRequest<'_>) -> Result<Fetched, OutboundError> {
+        let (deadline, url) = (request.deadline.unwrap_or(self.0.timeout), request.url);
+        let call = async {
+            let (_, response) = self.send_once(request).await?;
+            self.read(url.clone(), response, self.0.max_body).await
+        };
+        measured("call", within(deadline, url, call)).await
     }
 
     async fn follow(&self, start: &Url, options: GetOptions<'_>) -> Result<Fetched, OutboundError> {
@@ -258,9 +276,8 @@ impl Outbound {
             "DELETE" => Method::DELETE,
             other => return Err(OutboundError::Method { method: other.chars().take(20).collect() }),
         };
-        let listed = |entry: &String| entry.parse::<HostPattern>().is_ok_and(|pattern| pattern.matches(url));
-        if allowed_hosts.is_some_and(|allowed| !allowed.iter().any(listed)) {
-            return Err(OutboundError::HostNotAllowed { host: host_of(url) });
+        if let Some(allowed) = allowed_hosts {
+            self.listed(url, allowed)?;
         }
         let client = self.client_for(url)?;
         let request = client.request(method, url.clone()).headers(header_map(headers)?).body(body);
@@ -269,6 +286,44 @@ impl Outbound {
         let retry_after = text_of(&response, &header::RETRY_AFTER).and_then(|text| text.trim().parse().ok());
         let retry_after = retry_after.map(|secs| Duration::from_secs(secs).min(MAX_RETRY_AFTER));
         Ok((Sent { status, retry_after }, response))
+    }
+
+    /// Whether a tenant's manifest names the host.
+    fn listed(&self, url: &Url, allowed: &[String]) -> Result<(), OutboundError> {
+        let names = |entry: &String| entry.parse::<HostPattern>().is_ok_and(|pattern| pattern.matches(url));
+        if allowed.iter().any(names) { Ok(()) } else { Err(OutboundError::HostNotAllowed { host: host_of(url) }) }
+    }
+
+    /// A connection to a host and port, under the same guard as requests.
+    async fn connect(&self, place: &Url) -> Result<TcpStream, OutboundError> {
+        let host = host_of(place);
+        let dns = |reason: String| OutboundError::Dns { host: host.clone(), reason };
+        let found = match place.host() {
+            Some(Host::Ipv4(address)) => vec![address.into()],
+            Some(Host::Ipv6(address)) => vec![address.into()],
+            Some(Host::Domain(name)) => {
+                self.0.lookup.lookup(name.to_owned()).await.map_err(|error| dns(error.to_string()))?
+            }
+            None => Vec::new(),
+        };
+        let named = self.0.allow.names(place);
+        let passes = |address: &IpAddr| named || is_public(*address) || self.0.allow.contains(*address);
+        let mut failure = match found.first() {
+            Some(address) => OutboundError::Address { host: host.clone(), address: *address },
+            None => dns("no address".to_owned()),
+        };
+        let port = place.port_or_known_default().unwrap_or_default();
+        for address in found.into_iter().filter(passes) {
+            let connecting = TcpStream::connect(SocketAddr::new(address, port));
+            match tokio::time::timeout(self.0.connect_timeout, connecting).await {
+                Ok(Ok(connected)) => return Ok(connected),
+                Ok(Err(error)) => {
+                    failure = OutboundError::Connect { host: host.clone(), reason: error.to_string() };
+                }
+                Err(_) => failure = OutboundError::Deadline { host: host.clone(), after: self.0.connect_timeout },
+            }
+        }
+        Err(failure)
     }
 
     /// Checks all that can be checked before a name is resolved, and picks the client whose resolver does the rest.

@@ -4,6 +4,8 @@
 //! `CUETONE_SECRET_KEY` (64 hexadecimal digits). Every tenant and purpose gets its own key by HKDF-SHA256 (RFC 5869), so
 //! that one leaked key opens nothing else. Does not know what the keys sign.
 
+mod seal;
+
 use std::{
     fmt, fs, io,
     io::Write,
@@ -14,6 +16,7 @@ use hkdf::Hkdf;
 use rand::{TryRng, rngs::SysRng};
 use sha2::Sha256;
 
+pub use self::seal::Sealer;
 use crate::domain::Slug;
 
 pub const KEY_BYTES: usize = 32;
@@ -34,6 +37,8 @@ pub enum SecretError {
     Permissions { path: PathBuf, mode: u32 },
     #[error("the operating system gave no random bytes: {0}")]
     Random(String),
+    #[error("sealed data does not open: it was changed, moved or sealed with another key")]
+    Seal,
 }
 
 /// What a derived key is for. Keys of different purposes are unrelated.
@@ -43,6 +48,12 @@ pub enum Purpose {
     Urls,
     /// The signature on requests of sinks.
     Webhooks,
+    /// Hashes of what must not be kept as it is: addresses, names of viewers who opted out.
+    Viewers,
+    /// Tenants' secrets: passwords and tokens of the receivers of their sinks.
+    Secrets,
+    /// What it takes to fire third parties' beacons.
+    Beacons,
 }
 
 impl Purpose {
@@ -50,6 +61,9 @@ impl Purpose {
         match self {
             Self::Urls => b"urls",
             Self::Webhooks => b"webhooks",
+            Self::Viewers => b"viewers",
+            Self::Secrets => b"secrets",
+            Self::Beacons => b"beacons",
         }
     }
 }

@@ -66,6 +66,9 @@ pub struct Tracking {
     pub companions: Vec<Companion>,
     pub icons: Vec<Icon>,
     pub universal_ids: Vec<UniversalAdId>,
+    /// What its server calls it, and itself.
+    pub title: String,
+    pub system: String,
     pub ad_id: Option<String>,
     pub ad_serving_id: Option<String>,
     pub categories: Vec<vast::Category>,
@@ -85,7 +88,13 @@ impl Tracking {
             EventType::Midpoint => &[TrackingEvent::Midpoint],
             EventType::ThirdQuartile => &[TrackingEvent::ThirdQuartile],
             EventType::Complete => &[TrackingEvent::Complete],
-            EventType::Budget50 | EventType::Budget80 | EventType::Budget100 => &[],
+            EventType::Break
+            | EventType::Decided
+            | EventType::Stitched
+            | EventType::Budget50
+            | EventType::Budget80
+            | EventType::Budget100
+            | EventType::Custom(_) => &[],
         };
         let fires = |tracking: &&vast::Tracking| wanted.contains(&tracking.event);
         self.events.iter().filter(fires).map(|tracking| &*tracking.url).collect()
@@ -196,6 +205,8 @@ impl Found<'_> {
             companions: some(own_companions.chain(chain.companions())),
             icons: some(linear.icons.iter().chain(chain.linears().flat_map(|linear| &linear.icons))),
             universal_ids: known_ids(creative).cloned().collect(),
+            title: label(&inline.title).unwrap_or_default().into(),
+            system: label(&inline.common.system.name).unwrap_or_default().into(),
             ad_id: self.id.map(str::to_owned),
             ad_serving_id: inline.ad_serving_id.clone(),
             categories: inline.categories.clone(),

@@ -45,13 +45,33 @@ impl Beacons {
             let (outbound, headers) = (self.outbound.clone(), headers.clone());
             tokio::spawn(async move {
                 let _turn = turn;
-                count(send(&outbound, &url, &headers).await);
+                count(send(&outbound, &url, &headers).await.as_str());
             });
         }
     }
 }
 
-async fn send(outbound: &Outbound, url: &Url, headers: &[(&'static str, String)]) -> &'static str {
+/// What became of a beacon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Its server has it.
+    Acknowledged,
+    /// Its server does not want it, or it may not be sent there: trying again cannot help.
+    Refused(&'static str),
+    /// It did not get through this time.
+    Lost(&'static str),
+}
+
+impl Sent {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "sent",
+            Self::Refused(kind) | Self::Lost(kind) => kind,
+        }
+    }
+}
+
+pub(super) async fn send(outbound: &Outbound, url: &Url, headers: &[(&'static str, String)]) -> Sent {
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let options = GetOptions {
         deadline: Some(BEACON_TIMEOUT),
@@ -60,14 +80,21 @@ async fn send(outbound: &Outbound, url: &Url, headers: &[(&'static str, String)]
         ..GetOptions::default()
     };
     match outbound.get(url, options).await {
-        Ok(answer) if answer.is_success() => "sent",
-        Ok(_) => "refused",
+        Ok(answer) if answer.is_success() => Sent::Acknowledged,
+        Ok(answer) if is_temporary(answer.status) => Sent::Lost("refused"),
+        Ok(_) => Sent::Refused("refused"),
         // It came, with more than a pixel.
-        Err(OutboundError::TooLarge { .. }) => "sent",
-        Err(error) => error.kind(),
+        Err(OutboundError::TooLarge { .. }) => Sent::Acknowledged,
+        Err(error) if error.is_refusal() => Sent::Refused(error.kind()),
+        Err(error) => Sent::Lost(error.kind()),
     }
 }
 
-fn count(outcome: &'static str) {
+/// Faults of a server that pass: its own, too many requests, too slow, too early.
+fn is_temporary(status: u16) -> bool {
+    status >= 500 || matches!(status, 408 | 425 | 429)
+}
+
+pub(super) fn count(outcome: &'static str) {
     metrics::counter!("cuetone_beacons_sent_total", "outcome" => outcome).increment(1);
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Demand::resolve`] asks a source for a viewer's break: it follows wrappers within one deadline, keeps pods in order,
 //! replaces what fails, and answers with ads whose creatives are loaded and measured. [`Demand::prefetch`] does so ahead
-//! of the break and [`Demand::take`] gives the answer, so that no playlist waits. [`Demand::fire`] tells third parties.
+//! of the break and [`Demand::take`] gives the answer, so that no playlist waits. An [`Order`] keeps what it takes to
+//! tell third parties of an ad, and [`Demand::send`] does.
 //!
 //! Every address goes through `outbound` and its guard. Deliberately does not know tenants' campaigns, which ads win, or
 //! when a break is due.
@@ -11,9 +12,11 @@ mod ad;
 mod ask;
 mod chain;
 mod failure;
+mod filler;
 mod fire;
 mod gate;
 pub mod limits;
+mod order;
 mod play;
 mod prefetch;
 mod read;
@@ -28,10 +31,14 @@ mod walk;
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use url::Url;
 
 pub use self::{
     ad::{ResolvedAd, Tracking},
     failure::{Failure, Outcome},
+    filler::Filler,
+    fire::Sent,
+    order::{Order, Told},
     source::{Owner, Source},
     values::{AdValues, Values},
     viewer::{BreakPlace, Client, Fits, ViewerContext},
@@ -145,6 +152,13 @@ impl Demand {
     /// Sends beacons with their macros filled, as from the viewer: best effort, in the background.
     pub fn fire<'u>(&self, urls: impl IntoIterator<Item = &'u str>, values: &Values<'_>) {
         self.beacons.fire(urls, values, &values.context.client, values.source.forwarded_for);
+    }
+
+    /// Sends one beacon of an order, and waits for what becomes of it.
+    pub async fn send(&self, order: &Order, url: &Url) -> Sent {
+        let sent = fire::send(&self.outbound, url, &order.headers()).await;
+        fire::count(sent.as_str());
+        sent
     }
 
     async fn ask(

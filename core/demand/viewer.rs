@@ -1,14 +1,17 @@
 //! What is known of the viewer for whom ads are asked, and what third parties are told of it.
 //!
-//! Addresses are kept in memory only and go into requests, never into logs: `Debug` leaves them out.
+//! Addresses go into requests and, sealed, into what is kept to send beacons later; never into logs: `Debug` leaves
+//! them out.
 
 use std::{fmt, net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 
 use super::limits::MAX_HEADER_BYTES;
 use crate::domain::{Avail, Slug, Span, Viewer};
 
-/// The player's end of the connection.
-#[derive(Clone, Default)]
+/// The player's end of the connection. Written down only where it is sealed.
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Client {
     pub address: Option<IpAddr>,
     pub user_agent: Option<Box<str>>,
@@ -65,7 +68,7 @@ pub struct ViewerContext {
 }
 
 /// Where a break is in the programme, as VMAP counts. Live channels know neither.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakPlace {
     /// From the beginning of the title.
     pub offset: Option<Span>,

@@ -41,6 +41,8 @@ pub enum OutboundError {
     TooLarge { host: String, limit: usize },
     #[error("{host} broke off or sent a malformed answer: {reason}")]
     Protocol { host: String, reason: String },
+    #[error("{host} does not take it: {reason}")]
+    Refused { host: String, reason: String },
 }
 
 impl OutboundError {
@@ -60,6 +62,7 @@ impl OutboundError {
             Self::Deadline { .. } => "deadline",
             Self::TooLarge { .. } => "too_large",
             Self::Protocol { .. } => "protocol",
+            Self::Refused { .. } => "refused",
         }
     }
 
