@@ -16,7 +16,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use url::form_urlencoded;
 
 use super::{Signature, SignatureError, SigningKey, signature::to_base36};
-use crate::domain::{AvailId, Beaconing, DeviceType, Event, EventType, Moment, Money, Slug};
+use crate::domain::{AvailId, CountedBy, DeviceType, Event, EventType, Moment, Money, Slug};
 
 /// Tells these signatures from those of ad segments.
 const PURPOSE: &str = "beacon";
@@ -38,15 +38,17 @@ pub const MAX_SESSION_NAME: usize = 128;
 pub enum Audience {
     /// A session that the caller named: its ads share one history.
     Named(Box<str>),
-    /// One that nobody will ask for again, by a random number.
+    /// One that nobody will ask for again, by a random number; or a session of ours, by its own.
     Anonymous(u64),
+    /// A session of ours whose viewer the caller named.
+    Viewer(u64, Box<str>),
 }
 
 impl Audience {
     /// The caller's own name.
     pub fn given(&self) -> Option<&str> {
         match self {
-            Self::Named(name) => Some(name),
+            Self::Named(name) | Self::Viewer(_, name) => Some(name),
             Self::Anonymous(_) => None,
         }
     }
@@ -56,7 +58,7 @@ impl Audience {
     pub fn session(&self, key: &SigningKey) -> String {
         match self {
             Self::Named(name) => key.sign(&["audience", name], 0).as_str().to_owned(),
-            Self::Anonymous(number) => format!("{number:016x}"),
+            Self::Anonymous(number) | Self::Viewer(number, _) => format!("{number:016x}"),
         }
     }
 
@@ -64,16 +66,27 @@ impl Audience {
         match self {
             Self::Named(name) => format!("{GIVEN}{}", URL_SAFE_NO_PAD.encode(name.as_bytes())),
             Self::Anonymous(number) => format!("{number:016x}"),
+            Self::Viewer(number, name) => {
+                format!("{number:016x}{GIVEN}{}", URL_SAFE_NO_PAD.encode(name.as_bytes()))
+            }
         }
     }
 
     fn decode(text: &str) -> Option<Self> {
-        if let Some(encoded) = text.strip_prefix(GIVEN) {
-            let name = String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()?;
-            return (name.len() <= MAX_SESSION_NAME).then(|| Self::Named(name.into()));
+        let (digits, name) = text.split_once(GIVEN).map_or((text, None), |(digits, name)| (digits, Some(name)));
+        let name = match name {
+            Some(encoded) => {
+                let name = String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()?;
+                Some(Box::<str>::from(name)).filter(|name| name.len() <= MAX_SESSION_NAME)
+            }
+            None => None,
+        };
+        if digits.is_empty() {
+            return name.map(Self::Named);
         }
-        let digits = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-        digits.then(|| u64::from_str_radix(text, 16).ok().map(Self::Anonymous))?
+        let well_formed = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+        let number = u64::from_str_radix(digits, 16).ok().filter(|_| well_formed)?;
+        Some(name.map_or(Self::Anonymous(number), |name| Self::Viewer(number, name)))
     }
 }
 
@@ -162,8 +175,7 @@ impl Beacon {
         let showing = &self.showing;
         let (campaign, price) = payer.unzip();
         let price = price.filter(|_| self.event == EventType::Impression).unwrap_or_default();
-        Some(Event {
-            tenant: tenant.clone(),
+        let event = Event {
             channel: Some(showing.channel.clone()),
             session: showing.audience.session(key),
             viewer: showing.audience.given().map(Into::into),
@@ -171,13 +183,13 @@ impl Beacon {
             pod_position: showing.position,
             ad: Some(showing.ad.clone()?),
             campaign,
-            event_type: self.event,
-            time,
             device: showing.device,
             geo: showing.geo.clone(),
-            counted_by: Some(Beaconing::Client),
+            counted_by: Some(CountedBy::Client),
             price,
-        })
+            ..Event::new(tenant.clone(), self.event, time)
+        };
+        Some(event.identified())
     }
 }
 
@@ -232,7 +244,7 @@ mod tests {
         assert_eq!(beacon, Beacon { event: EventType::FirstQuartile, showing: showing() });
         let event = beacon.event(&"acme".parse().expect("a slug"), &key(), None, NOW).expect("an ad");
         assert_eq!((event.viewer.as_deref(), event.session.len()), (Some("anna/1?"), 16));
-        assert_eq!((event.counted_by, event.pod_position, &*event.geo), (Some(Beaconing::Client), 2, "ID"));
+        assert_eq!((event.counted_by, event.pod_position, &*event.geo), (Some(CountedBy::Client), 2, "ID"));
     }
 
     #[test]
@@ -287,7 +299,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_audience_survives_its_address(name in ".{0,32}", number: u64) {
-            for audience in [Audience::Named(name.as_str().into()), Audience::Anonymous(number)] {
+            let viewer = Audience::Viewer(number, name.as_str().into());
+            for audience in [Audience::Named(name.as_str().into()), Audience::Anonymous(number), viewer] {
                 let encoded = audience.encode();
                 prop_assert!(encoded.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
                 prop_assert_eq!(Audience::decode(&encoded), Some(audience));

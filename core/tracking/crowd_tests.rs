@@ -39,7 +39,7 @@ impl Running {
         let ledger = Ledger::new(store.clone(), name.to_owned(), Arc::new(SystemClock));
         ledger.keep(&tenant(), 1, vec![limits.clone()]).await.expect("written");
         let background = tokio::spawn(ledger.clone().run(mpsc::channel(1).0));
-        let journal = Journal::start(ledger.clone());
+        let journal = Journal::start(ledger.clone(), &store);
         Arc::new(Self { ledger, journal, store, background })
     }
 
@@ -119,7 +119,7 @@ fn sixty_four_threads_spend_a_budget_to_the_last_impression_and_not_a_micro_more
         let balance = books(&node.store).await;
         assert_eq!((balance.spent.micros(), balance.impressions, balance.unbilled), (BUDGET - 4, 3_000, 0));
         let alerts = journal(&node.store).await.into_iter().filter(|event| event.event_type.is_about_budget());
-        let alerts: Vec<_> = alerts.map(|event| event.event_type.as_str()).collect();
+        let alerts: Vec<_> = alerts.map(|event| event.event_type.to_string()).collect();
         assert_eq!(alerts, ["budget_50", "budget_80", "budget_100"]);
     });
 }

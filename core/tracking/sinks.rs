@@ -3,13 +3,18 @@
 //! At least once and in order: a batch's cursor moves when all its requests were answered with 2xx, or when the batch
 //! was given up and written to the dead letters. A sink that hangs, fails or dies holds up nobody but itself. The sink
 //! extension only says *what* to send; it is called off the async threads, and its requests reach the hosts of the
-//! tenant's manifest and no others. Knows no script engine and no HTTP routes.
+//! tenant's manifest and no others, or a file in the tenant's own folder. Knows no script engine and no HTTP routes.
 
 mod deliver;
+pub mod file;
+mod send;
+#[cfg(test)]
+mod shipped_tests;
 #[cfg(test)]
 mod tests;
+pub mod vault;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -17,11 +22,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-use self::deliver::Delivery;
+use self::{deliver::Delivery, vault::Vault};
 use super::Journal;
 use crate::{
     domain::Clock,
-    extension::TrackingSink,
+    extension::{TrackingSink, secrets::Placeholders},
     outbound::Outbound,
     secret::KEY_BYTES,
     store::{Store, StoreError, TenantScope},
@@ -71,7 +76,9 @@ pub struct SinkSpec {
     /// Changes when anything about the sink does (content hash of script, configuration, hosts): it is then restarted.
     pub revision: String,
     pub sink: Arc<dyn TrackingSink>,
+    /// With placeholders in place of secrets.
     pub config: Value,
+    pub secrets: Placeholders,
     /// Hosts that the manifest grants. Nothing by default.
     pub allow_hosts: Vec<String>,
     /// The tenant's key for `X-Cuetone-Signature`.
@@ -85,13 +92,18 @@ pub struct SinkRunner {
 }
 
 /// What every sink's task works with.
-struct Tools {
-    store: Store,
-    journal: Arc<Journal>,
-    outbound: Outbound,
-    clock: Arc<dyn Clock>,
-    random: Random,
-    timing: SinkTiming,
+pub struct Tools {
+    pub store: Store,
+    pub journal: Arc<Journal>,
+    pub outbound: Outbound,
+    pub vault: Vault,
+    /// Files of sinks are in a folder of it.
+    pub data_dir: PathBuf,
+    /// Names this process among those that could deliver for the same sinks.
+    pub node: String,
+    pub clock: Arc<dyn Clock>,
+    pub random: Random,
+    pub timing: SinkTiming,
 }
 
 struct Running {
@@ -103,16 +115,8 @@ struct Running {
 }
 
 impl SinkRunner {
-    pub fn new(
-        store: Store,
-        journal: Arc<Journal>,
-        outbound: Outbound,
-        clock: Arc<dyn Clock>,
-        random: Random,
-        timing: SinkTiming,
-    ) -> Self {
-        let tools = Arc::new(Tools { store, journal, outbound, clock, random, timing });
-        Self { tools, running: Mutex::default() }
+    pub fn new(tools: Tools) -> Self {
+        Self { tools: Arc::new(tools), running: Mutex::default() }
     }
 
     /// Makes the running sinks those of `specs`: starts new ones, restarts changed ones where they were, stops the

@@ -1,18 +1,19 @@
-//! One sink's task: wait for news, read a batch, ask the extension, send, move the cursor.
+//! One sink's task: wait for news, read a batch, ask the extension, send, move the cursor. In between it delivers dead
+//! letters again that somebody has asked for.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use tokio::sync::watch;
-use url::Url;
+use tokio::{sync::watch, time::Instant};
 
-use super::{SinkSpec, Tools};
+use super::{
+    SinkSpec, Tools,
+    send::{Failure, Transport},
+    vault::Opened,
+};
 use crate::{
-    domain::Event,
+    domain::{Event, Moment, Span},
     extension::{ExtensionError, SinkInput, SinkRequest},
-    outbound::{OutboundError, SendRequest},
-    store::{DeadLetter, StoredEvent},
-    tracking::signature::sign_body,
+    store::{DeadLetter, StoredEvent, StoredLetter},
 };
 
 /// Events of one call to a sink: their JSON stays far below the scripts' string limit.
@@ -21,26 +22,12 @@ const MAX_BATCH: u32 = 500;
 /// Requests that a sink may answer for one batch: one per event.
 const MAX_REQUESTS: usize = 500;
 
-/// `t=<seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`: proves to the receiver who sent a request, and when.
-const SIGNATURE_HEADER: &str = "x-cuetone-signature";
+/// How long a node delivers for a sink without saying so again: longer than the slowest request, and no longer than a
+/// receiver may wait when a node dies.
+const HOLD: Span = Span::from_secs(30);
 
-/// A batch that could not be delivered now.
-struct Failure {
-    message: String,
-    /// Trying again cannot help.
-    hopeless: bool,
-    /// The receiver asked for this pause.
-    pause: Option<Duration>,
-}
-
-impl Failure {
-    fn retry(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hopeless: false, pause: None }
-    }
-    fn hopeless(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hopeless: true, pause: None }
-    }
-}
+/// Said again when less than this is left: longer than a request and its retries' first pauses take.
+const HOLD_AGAIN: Span = Span::from_secs(15);
 
 /// What has been done of a batch; later attempts go on from here.
 #[derive(Default)]
@@ -52,12 +39,39 @@ struct Progress {
 pub(super) struct Delivery {
     tools: Arc<Tools>,
     spec: Arc<SinkSpec>,
+    transport: Transport,
     stopped: watch::Receiver<bool>,
+    /// A failure of this sink is, or may be, written down.
+    failing: bool,
+    /// When to look again for letters to deliver again.
+    look_for_letters: Instant,
+    /// Until then this node is the one that delivers.
+    held_until: Moment,
+}
+
+/// Who delivers for a sink.
+enum Hold {
+    /// We do, as before.
+    Kept,
+    /// We do from now on, after this position.
+    Taken(i64),
+    /// Another node does.
+    Other,
 }
 
 impl Delivery {
     pub fn new(tools: Arc<Tools>, spec: SinkSpec, stopped: watch::Receiver<bool>) -> Self {
-        Self { tools, spec: Arc::new(spec), stopped }
+        let spec = Arc::new(spec);
+        let transport = Transport::new(tools.clone(), spec.clone());
+        Self {
+            tools,
+            spec,
+            transport,
+            stopped,
+            failing: true,
+            look_for_letters: Instant::now(),
+            held_until: Moment::MIN,
+        }
     }
 
     /// Runs until stopped. Without a cursor it reads its own first.
@@ -72,6 +86,21 @@ impl Delivery {
                 }
                 continue;
             };
+            match self.hold().await {
+                Hold::Kept => {}
+                Hold::Taken(position) => {
+                    cursor = Some(position);
+                    continue;
+                }
+                Hold::Other => {
+                    self.pause(self.tools.timing.poll).await;
+                    continue;
+                }
+            }
+            if let Some(letter) = self.wanted_letter().await {
+                self.replay(letter).await;
+                continue;
+            }
             // Before reading: what is committed while we read wakes us again.
             news.mark_unchanged();
             let batch = match self.tools.store.events_after(&self.spec.scope, position, MAX_BATCH).await {
@@ -88,6 +117,49 @@ impl Delivery {
             }
             if let Some(reached) = self.deliver(batch).await {
                 cursor = Some(reached);
+            }
+        }
+        if self.held_until > Moment::MIN {
+            // Otherwise another node waits until ours is over.
+            let released = self.tools.store.release_sink(&self.spec.scope, &self.spec.name, &self.tools.node).await;
+            if let Err(error) = released {
+                self.warn("sink could not be released", &error.to_string());
+            }
+        }
+    }
+
+    /// Sees to it that no other node delivers meanwhile. A database in a file has one node.
+    async fn hold(&mut self) -> Hold {
+        let now = self.tools.clock.now();
+        if !self.tools.store.tells() || self.held_until > now + HOLD_AGAIN {
+            return Hold::Kept;
+        }
+        let (until, scope, name) = (now + HOLD, &self.spec.scope, &self.spec.name);
+        match self.tools.store.hold_sink(scope, name, &self.tools.node, now, until).await {
+            Ok(Some(position)) => {
+                let taken = self.held_until < now;
+                self.held_until = until;
+                if taken { Hold::Taken(position) } else { Hold::Kept }
+            }
+            Ok(None) => {
+                self.held_until = Moment::MIN;
+                Hold::Other
+            }
+            Err(error) => {
+                self.warn("sink could not ask whether it is to deliver", &error.to_string());
+                if self.held_until > now { Hold::Kept } else { Hold::Other }
+            }
+        }
+    }
+
+    /// In the middle of a batch: whether it is still ours.
+    async fn still_held(&mut self) -> Result<(), Failure> {
+        match self.hold().await {
+            Hold::Kept => Ok(()),
+            Hold::Taken(_) | Hold::Other => {
+                // Whoever delivered meanwhile has moved the cursor: it is to be read again.
+                self.held_until = Moment::MIN;
+                Err(Failure::retry("another node delivers for this sink"))
             }
         }
     }
@@ -114,8 +186,12 @@ impl Delivery {
                 Ok(()) => break,
                 Err(failure) => failure,
             };
+            if self.tools.store.tells() && self.held_until == Moment::MIN {
+                return None;
+            }
             attempts += 1;
             self.count("failed_attempt", 1);
+            self.note_failure(&failure.message).await;
             let given_up = failure.hopeless || attempts >= self.tools.timing.attempts;
             if given_up {
                 self.warn("sink gave up a batch; it is among the dead letters", &failure.message);
@@ -140,19 +216,97 @@ impl Delivery {
         }
         self.count("delivered", events.len());
         self.store_outcome(last, None).await?;
+        self.note_success().await;
         Some(last)
     }
 
-    async fn attempt(&self, events: &Arc<[Event]>, progress: &mut Progress) -> Result<(), Failure> {
+    /// A dead letter that is to be delivered again, looked for now and then.
+    async fn wanted_letter(&mut self) -> Option<StoredLetter> {
+        if Instant::now() < self.look_for_letters {
+            return None;
+        }
+        let found = self.tools.store.next_replay(&self.spec.scope, &self.spec.name).await;
+        let letter = found.unwrap_or_else(|error| {
+            self.warn("sink could not look for letters to deliver again", &error.to_string());
+            None
+        });
+        if letter.is_none() {
+            self.look_for_letters = Instant::now() + self.tools.timing.poll;
+        }
+        letter
+    }
+
+    /// Delivers a letter's events again, once: it is gone, or it stays with what went wrong this time.
+    async fn replay(&mut self, letter: StoredLetter) {
+        let (first, last) = (letter.letter.first_event, letter.letter.last_event);
+        let (store, scope) = (self.tools.store.clone(), self.spec.scope.clone());
+        let outcome = match store.events_after(&scope, first.saturating_sub(1), MAX_BATCH).await {
+            Ok(events) => {
+                let wanted = events.into_iter().filter(|stored| stored.id <= last);
+                let events: Arc<[Event]> = wanted.map(|stored| stored.event).collect();
+                // As they are now: a viewer who was erased meanwhile is in none of them.
+                let delivered = self.attempt(&events, &mut Progress::default()).await;
+                if delivered.is_ok() {
+                    self.count("replayed", events.len());
+                }
+                delivered
+            }
+            Err(error) => Err(Failure::retry(error.to_string())),
+        };
+        if *self.stopped.borrow() && outcome.is_err() {
+            // Not tried to the end; it stays wanted.
+            return;
+        }
+        let stored = match &outcome {
+            Ok(()) => store.delete_letter(&scope, letter.id).await.map(drop),
+            Err(failure) => {
+                self.warn("sink could not deliver a dead letter again", &failure.message);
+                store.replay_failed(&scope, letter.id, &failure.message, self.tools.clock.now()).await
+            }
+        };
+        if let Err(error) = stored {
+            self.warn("sink could not store what became of a dead letter", &error.to_string());
+            self.pause(self.tools.timing.poll).await;
+        }
+    }
+
+    /// Written down for whoever looks; not being able to is no trouble of the sink's.
+    async fn note_failure(&mut self, message: &str) {
+        self.failing = true;
+        let now = self.tools.clock.now();
+        if let Err(error) = self.tools.store.note_sink_failure(&self.spec.scope, &self.spec.name, message, now).await {
+            tracing::debug!(%error, "a sink's failure could not be written down");
+        }
+    }
+
+    async fn note_success(&mut self) {
+        if self.failing {
+            let cleared = self.tools.store.clear_sink_failure(&self.spec.scope, &self.spec.name).await;
+            self.failing = cleared.is_err();
+        }
+    }
+
+    async fn attempt(&mut self, events: &Arc<[Event]>, progress: &mut Progress) -> Result<(), Failure> {
         let requests = match &progress.requests {
             Some(requests) => requests.clone(),
             None => progress.requests.insert(self.ask(events.clone()).await?).clone(),
+        };
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let secrets = match self.spec.secrets.is_empty() {
+            true => Opened::default(),
+            false => {
+                let opened = self.tools.vault.open(&self.spec.scope, &self.spec.secrets).await;
+                opened.map_err(|error| Failure::retry(error.to_string()))?
+            }
         };
         for request in requests.iter().skip(progress.sent) {
             if *self.stopped.borrow() {
                 return Err(Failure::retry("stopped"));
             }
-            self.send(request).await?;
+            self.still_held().await?;
+            self.transport.send(request, &secrets).await?;
             progress.sent += 1;
         }
         Ok(())
@@ -176,37 +330,6 @@ impl Delivery {
             return Err(Failure::hopeless(format!("the sink asked for {asked} requests, more than {MAX_REQUESTS}")));
         }
         Ok(requests.into())
-    }
-
-    async fn send(&self, request: &SinkRequest) -> Result<(), Failure> {
-        let url = Url::parse(&request.url).map_err(|error| Failure::hopeless(format!("malformed URL: {error}")))?;
-        let seconds = self.tools.clock.now().as_secs();
-        let digest = sign_body(&self.spec.signing_key, seconds, request.body.as_bytes());
-        let signature = format!("t={seconds},v1={digest}");
-        // Only the host signs.
-        let own = request.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(SIGNATURE_HEADER));
-        let headers: Vec<(&str, &str)> = own
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .chain([(SIGNATURE_HEADER, signature.as_str())])
-            .collect();
-        let sent = self.tools.outbound.send(SendRequest {
-            method: &request.method,
-            url: &url,
-            headers: &headers,
-            body: Bytes::copy_from_slice(request.body.as_bytes()),
-            deadline: Some(self.tools.timing.request_deadline),
-            allowed_hosts: Some(&self.spec.allow_hosts),
-        });
-        match sent.await {
-            Ok(sent) if sent.is_success() => Ok(()),
-            Ok(sent) => Err(Failure {
-                message: format!("{} answered {}", url.host_str().unwrap_or_default(), sent.status),
-                hopeless: false,
-                pause: sent.retry_after,
-            }),
-            Err(error) if OutboundError::is_refusal(&error) => Err(Failure::hopeless(error.to_string())),
-            Err(error) => Err(Failure::retry(error.to_string())),
-        }
     }
 
     /// Moves the cursor to `last`, with a dead letter if the batch was given up. Tries until the database takes it;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -19,11 +20,12 @@ use crate::{
     extension::{ExtensionError, SinkInput, SinkRequest},
     ledger::tests::ledger,
     outbound::OutboundConfig,
-    store::tests::{event, store},
+    secret::MasterKey,
+    store::tests::{Fresh, event, store},
     tracking::signature::sign_body,
 };
 
-const QUICK: SinkTiming = SinkTiming {
+pub(super) const QUICK: SinkTiming = SinkTiming {
     gather: Duration::from_millis(5),
     poll: Duration::from_millis(200),
     first_pause: Duration::from_millis(5),
@@ -32,7 +34,9 @@ const QUICK: SinkTiming = SinkTiming {
     request_deadline: Duration::from_millis(300),
 };
 
-struct FixedClock;
+pub(super) const KEY: MasterKey = MasterKey::from_bytes([9; 32]);
+
+pub(super) struct FixedClock;
 impl Clock for FixedClock {
     fn now(&self) -> Moment {
         Moment(1_700_000_000_000_000)
@@ -115,24 +119,56 @@ impl Receiver {
     }
 }
 
-struct Bench {
-    _folder: tempfile::TempDir,
-    store: Store,
-    journal: Arc<Journal>,
-    runner: SinkRunner,
+pub(super) struct Bench {
+    pub folder: tempfile::TempDir,
+    pub store: Store,
+    pub journal: Arc<Journal>,
+    pub runner: SinkRunner,
+    pub outbound: Outbound,
 }
 
 async fn bench() -> Bench {
-    let (folder, store) = store().await;
-    let journal = Journal::start(ledger(&store));
-    let config = OutboundConfig { allow_hosts: vec!["127.0.0.1".into()], ..Default::default() };
-    let outbound = Outbound::new(config).expect("a client");
-    let runner = runner(&store, &journal, outbound);
-    Bench { _folder: folder, store, journal, runner }
+    bench_with(QUICK).await
 }
 
-fn runner(store: &Store, journal: &Arc<Journal>, outbound: Outbound) -> SinkRunner {
-    SinkRunner::new(store.clone(), journal.clone(), outbound, Arc::new(FixedClock), Arc::new(|| 0.5), QUICK)
+pub(super) async fn bench_with(timing: SinkTiming) -> Bench {
+    let (folder, store) = store().await;
+    let journal = Journal::start(ledger(&store), &store);
+    let config = OutboundConfig { allow_hosts: vec!["127.0.0.1".into()], ..Default::default() };
+    let outbound = Outbound::new(config).expect("a client");
+    let runner = runner(&store, &journal, outbound.clone(), folder.path(), timing);
+    Bench { folder, store, journal, runner, outbound }
+}
+
+fn runner(
+    store: &Store,
+    journal: &Arc<Journal>,
+    outbound: Outbound,
+    data_dir: &Path,
+    timing: SinkTiming,
+) -> SinkRunner {
+    runner_of("one", store, journal, outbound, data_dir, timing)
+}
+
+fn runner_of(
+    node: &str,
+    store: &Store,
+    journal: &Arc<Journal>,
+    outbound: Outbound,
+    data_dir: &Path,
+    timing: SinkTiming,
+) -> SinkRunner {
+    SinkRunner::new(Tools {
+        node: node.to_owned(),
+        store: store.clone(),
+        journal: journal.clone(),
+        outbound,
+        vault: Vault::new(store.clone(), KEY),
+        data_dir: data_dir.to_owned(),
+        clock: Arc::new(FixedClock),
+        random: Arc::new(|| 0.5),
+        timing,
+    })
 }
 
 impl Bench {
@@ -148,7 +184,7 @@ impl Bench {
     }
 }
 
-fn scope() -> TenantScope {
+pub(super) fn scope() -> TenantScope {
     TenantScope::new("a".parse().expect("a slug"))
 }
 
@@ -159,6 +195,7 @@ fn spec(sink: TestSink, revision: &str, host: &str) -> SinkSpec {
         revision: revision.into(),
         sink: Arc::new(sink),
         config: Value::Null,
+        secrets: Placeholders::new(),
         allow_hosts: vec![host.to_owned()],
         signing_key: [5; 32],
     }
@@ -169,6 +206,7 @@ async fn events_arrive_signed_in_order_and_none_from_before_the_sink() {
     let (bench, receiver) = (bench().await, Receiver::default());
     let host = receiver.start().await;
     bench.record(0..3).await;
+    bench.journal.carried().await;
     bench
         .runner
         .reconcile(vec![spec(TestSink::posting(format!("http://{host}/hook")), "1", &host)])
@@ -268,7 +306,101 @@ async fn a_new_process_goes_on_where_the_last_one_stopped() {
     bench.runner.shutdown().await;
     bench.record(2..4).await;
     let config = OutboundConfig { allow_hosts: vec!["127.0.0.1".into()], ..Default::default() };
-    let next = runner(&bench.store, &bench.journal, Outbound::new(config).expect("a client"));
+    let next =
+        runner(&bench.store, &bench.journal, Outbound::new(config).expect("a client"), bench.folder.path(), QUICK);
     next.reconcile(vec![spec(TestSink::posting(url), "1", &host)]).await.expect("started");
     assert_eq!(receiver.wait_for(4).await, ["s0", "s1", "s2", "s3"]);
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_delivered_again_when_asked_for_and_is_gone_when_it_was_taken() {
+    let (bench, receiver) = (bench().await, Receiver::default());
+    let host = receiver.start().await;
+    receiver.refuse.store(5, Ordering::SeqCst);
+    let sink = TestSink::posting(format!("http://{host}/hook"));
+    bench.runner.reconcile(vec![spec(sink, "1", &host)]).await.expect("started");
+    let expected = bench.record(0..2).await;
+    while bench.store.letters(&scope(), 0, 9).await.expect("read").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let letter = bench.store.letters(&scope(), 0, 9).await.expect("read").remove(0);
+    let failure = bench.store.sink_states(&scope()).await.expect("read").remove(0).failure.expect("it failed");
+    assert!(failure.failures >= 4 && failure.error.contains("503"), "{failure:?}");
+    // Somebody else's is not touched.
+    let other = TenantScope::new("b".parse().expect("a slug"));
+    assert!(!bench.store.request_replay(&other, letter.id, None, Moment(5)).await.expect("asked"));
+    assert!(!bench.store.delete_letter(&other, letter.id).await.expect("asked"));
+    // The receiver is still ill: the letter stays, with one attempt more.
+    assert!(bench.store.request_replay(&scope(), letter.id, None, Moment(5)).await.expect("asked"));
+    loop {
+        let now = bench.store.letter(&scope(), letter.id).await.expect("read").expect("it stays");
+        if now.replay_at.is_none() {
+            assert_eq!(now.letter.attempts, letter.letter.attempts + 1);
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(bench.store.request_replay(&scope(), letter.id, Some("hook"), Moment(5)).await.expect("asked"));
+    assert_eq!(receiver.wait_for(2).await, expected);
+    while bench.store.letter(&scope(), letter.id).await.expect("read").is_some() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bench.record(2..3).await;
+    receiver.wait_for(3).await;
+    while bench.store.sink_states(&scope()).await.expect("read").remove(0).failure.is_some() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Its receiver takes connections and never answers.
+#[tokio::test]
+async fn a_sink_that_hangs_holds_up_neither_the_journal_nor_another_sink() {
+    let (bench, receiver) = (bench().await, Receiver::default());
+    let host = receiver.start().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = silent.local_addr().expect("bound").to_string();
+    let mut hanging = spec(TestSink::posting(format!("http://{address}/hook")), "1", &address);
+    hanging.name = "hanging".into();
+    let well = spec(TestSink::posting(format!("http://{host}/hook")), "1", &host);
+    bench.runner.reconcile(vec![hanging, well]).await.expect("started");
+    let begun = std::time::Instant::now();
+    let mut expected = Vec::new();
+    for round in 0..20 {
+        expected.extend(bench.record(round * 50..(round + 1) * 50).await);
+    }
+    assert_eq!(receiver.wait_for(1_000).await, expected);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    let states = bench.store.sink_states(&scope()).await.expect("read");
+    let hanging = states.iter().find(|state| state.sink == "hanging").expect("it is there");
+    assert!(hanging.behind > 0 || hanging.dead_letters > 0, "{hanging:?}");
+    bench.runner.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_nodes_one_delivers_and_the_other_goes_on_when_it_stops() {
+    let fresh = Fresh::postgres().await;
+    let (store, receiver, folder) = (fresh.open().await, Receiver::default(), tempfile::tempdir().expect("a folder"));
+    let journal = Journal::start(ledger(&store), &store);
+    let host = receiver.start().await;
+    let config = OutboundConfig { allow_hosts: vec!["127.0.0.1".into()], ..Default::default() };
+    let outbound = Outbound::new(config).expect("a client");
+    let of = |node| runner_of(node, &store, &journal, outbound.clone(), folder.path(), QUICK);
+    let (one, two) = (of("one"), of("two"));
+    let hook = format!("http://{host}/hook");
+    for runner in [&one, &two] {
+        runner.reconcile(vec![spec(TestSink::posting(hook.clone()), "1", &host)]).await.expect("started");
+    }
+    let record = async |range: std::ops::Range<usize>| {
+        let names: Vec<String> = range.map(|n| format!("s{n}")).collect();
+        let events = names.iter().map(|name| event("a", name, EventType::Start)).collect();
+        journal.record(events).await.expect("recorded");
+        names
+    };
+    let mut expected = record(0..700).await;
+    assert_eq!(receiver.wait_for(700).await, expected);
+    one.shutdown().await;
+    expected.extend(record(700..1_000).await);
+    receiver.wait_for(1_000).await;
+    two.shutdown().await;
+    assert_eq!(receiver.sessions(), expected, "each once and in order");
 }
