@@ -85,6 +85,9 @@ pub fn pod(input: &FillInput<'_>, chosen: &[usize]) -> Verified {
     Ok(())
 }
 
+/// How a sink's requests can be sent.
+const SCHEMES: [&str; 4] = ["https://", "http://", "nats://", "file:"];
+
 /// Few enough, with a method and an address that make sense. Whether the host may be reached is the sender's check.
 pub fn requests(_input: &SinkInput<'_>, requests: &[SinkRequest]) -> Verified {
     if requests.len() > MAX_SINK_REQUESTS {
@@ -94,8 +97,8 @@ pub fn requests(_input: &SinkInput<'_>, requests: &[SinkRequest]) -> Verified {
         if !matches!(request.method.as_str(), "GET" | "POST" | "PUT" | "PATCH") {
             return Err(format!("`{}` is not a method: write GET, POST, PUT or PATCH", request.method));
         }
-        if !request.url.starts_with("https://") && !request.url.starts_with("http://") {
-            return Err(format!("`{}` is not an address: it must start with https:// or http://", request.url));
+        if !SCHEMES.iter().any(|scheme| request.url.starts_with(scheme)) {
+            return Err(format!("`{}` is not an address: it must start with {}", request.url, SCHEMES.join(" or ")));
         }
         let broken = |text: &str| text.contains(['\r', '\n', '\0']);
         if let Some((name, _)) =

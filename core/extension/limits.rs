@@ -11,6 +11,9 @@ pub const CALL_DEADLINE: Duration = Duration::from_millis(20);
 /// a hundred marked breaks at once.
 pub const DETECT_DEADLINE: Duration = Duration::from_millis(40);
 
+/// The same for a sink: it makes the requests of 500 events, nobody waits for it, and it holds one thread of its own.
+pub const SINK_DEADLINE: Duration = Duration::from_millis(250);
+
 /// Rhai operations per call; counted by ourselves, in callbacks too. About 20 ms of plain script on a slow core.
 pub const MAX_OPERATIONS: u64 = 1_000_000;
 

@@ -4,6 +4,7 @@
 //! - [`load`]: script text → compiled, checked, tried → a trait object ([`Extensions`] is where to start).
 //! - [`call`]: wraps every extension: catches panics, checks answers, counts, and stops asking what keeps failing.
 //! - [`limits`]: every limit, with its reason.
+//! - [`secrets`]: what stands in a configuration for a secret.
 //! - [`rhai`]: the script engine. Nothing outside of it knows Rhai.
 //!
 //! Deliberately knows neither HTTP nor storage nor which extension a channel uses, and holds no policy: what we ship
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod load;
 pub mod point;
 pub mod rhai;
+pub mod secrets;
 pub mod shipped;
 
 pub use breaker::{Monotonic, monotonic};

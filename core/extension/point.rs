@@ -152,7 +152,8 @@ pub struct SinkInput<'a> {
     pub config: &'a Value,
 }
 
-/// A request that the host sends for a sink, to hosts that the tenant's manifest allows.
+/// What the host sends for a sink, by the address: a request (`https:`, `http:`) or a message (`nats:`) to hosts that the
+/// tenant's manifest allows, or lines for a file of the tenant's own (`file:name`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SinkRequest {
     pub method: String,

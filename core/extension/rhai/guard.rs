@@ -37,7 +37,11 @@ pub struct Budget {
 impl Budget {
     /// What a call at this point may use.
     pub fn of(point: Point) -> Self {
-        let deadline = if point == Point::Detect { limits::DETECT_DEADLINE } else { limits::CALL_DEADLINE };
+        let deadline = match point {
+            Point::Detect => limits::DETECT_DEADLINE,
+            Point::Sink => limits::SINK_DEADLINE,
+            _ => limits::CALL_DEADLINE,
+        };
         Self { deadline, operations: limits::MAX_OPERATIONS }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{guard::Usage, script::Script};
 use crate::{
     domain::{
-        Avail, AvailId, AvailKind, Beaconing, DeviceType, Event, EventType, Moment, Money, Position, Slug, Span, Viewer,
+        Avail, AvailId, AvailKind, CountedBy, DeviceType, Event, EventType, Moment, Money, Position, Slug, Span, Viewer,
     },
     extension::{
         Candidate, DetectInput, ExtensionError, FillInput, LocalTime, PlacedCue, RequestContext, RuleInput, SinkInput,
@@ -137,22 +137,19 @@ fn events() -> Result<Vec<Event>, ExtensionError> {
         text.parse::<Slug>().map_err(|message| ExtensionError::Answer { path: "sample".to_owned(), message })
     };
     let event = |event_type| {
-        Ok(Event {
-            tenant: slug("sample")?,
+        let event = Event {
             channel: Some(slug("news")?),
             session: "sample-session".to_owned(),
-            viewer: None,
             avail: AvailId::new("sample-1"),
-            pod_position: 0,
             ad: Some(slug("sample-ad")?),
             campaign: Some(slug("sample-campaign")?),
-            event_type,
-            time: NOON,
             device: DeviceType::SmartTv,
             geo: "US".into(),
-            counted_by: Some(Beaconing::Segment),
+            counted_by: Some(CountedBy::Segment),
             price: Money::from_micros(if event_type == EventType::Impression { 12_500 } else { 0 }),
-        })
+            ..Event::new(slug("sample")?, event_type, NOON)
+        };
+        Ok(event.identified())
     };
     [EventType::Impression, EventType::Start, EventType::Complete].into_iter().map(event).collect()
 }

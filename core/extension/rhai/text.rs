@@ -1,7 +1,8 @@
 //! The string functions that scripts have. Same names and meanings as in Rhai's own library; those that can make much
 //! out of little check the size of the result before they make it.
 
-use rhai::{Array, Dynamic, ImmutableString};
+use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
+use sha2::{Digest, Sha256};
 
 use super::{
     guard,
@@ -100,6 +101,27 @@ pub fn register(api: &mut Registrar<'_>) {
                 } else {
                     collect(text, text.split(separator.as_str()))
                 }
+            },
+        )
+        .function(
+            Pure,
+            "url_encode(text) -> string",
+            "As a part of an address: what is no letter or digit becomes %20 and the like.",
+            |text: &mut ImmutableString| {
+                guard::charge(text.len())?;
+                check_string(text.len().saturating_mul(3))?;
+                let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+                Ok::<_, Box<EvalAltResult>>(ImmutableString::from(encoded.replace('+', "%20")))
+            },
+        )
+        .function(
+            Pure,
+            "sha256(text) -> string",
+            "The text's SHA-256 in hexadecimal digits: for receivers that want names of people hashed.",
+            |text: &mut ImmutableString| {
+                guard::charge(text.len().saturating_mul(2))?;
+                let digest = crate::secret::hex(&Sha256::digest(text.as_bytes()));
+                Ok::<_, Box<EvalAltResult>>(ImmutableString::from(digest))
             },
         )
         .function(

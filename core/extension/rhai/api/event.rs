@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::optional;
 use crate::{
-    domain::{Beaconing, Event, EventType, Slug},
+    domain::{CountedBy, Event, Slug},
     extension::rhai::{
         lists,
         registrar::{Effect::Pure, Registrar},
@@ -68,7 +68,7 @@ impl IntoIterator for Events {
 }
 
 fn counted_by(event: &Event) -> &'static str {
-    event.counted_by.map_or("", Beaconing::as_str)
+    event.counted_by.map_or("", CountedBy::as_str)
 }
 
 /// Events about a campaign name no channel and no ad: their text is empty, so that scripts need not ask first.
@@ -81,17 +81,15 @@ fn price(event: &Event) -> f64 {
     event.price.micros() as f64 / 1_000_000.0
 }
 
-/// Stable name of an event: what counts twice has the same one, so that receivers can drop repeats.
-fn event_id(event: &Event) -> String {
-    let Event { tenant, session, avail, pod_position, event_type, .. } = event;
-    format!("{tenant}/{session}/{avail}/{pod_position}/{}", event_type.as_str())
+fn millionths(value: i64) -> f64 {
+    value as f64 / 1_000_000.0
 }
 
 impl Serialize for EventValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         if let Some(event) = self.events.get(self.index) {
-            map.serialize_entry("id", &event_id(event))?;
+            map.serialize_entry("id", &event.id)?;
             map.serialize_entry("event_type", event.event_type.as_str())?;
             map.serialize_entry("time", &event.time.as_secs_f64())?;
             map.serialize_entry("tenant", event.tenant.as_str())?;
@@ -106,6 +104,17 @@ impl Serialize for EventValue {
             map.serialize_entry("geo", &*event.geo)?;
             map.serialize_entry("counted_by", counted_by(event))?;
             map.serialize_entry("price", &price(event))?;
+            map.serialize_entry("traffic", event.traffic.as_str())?;
+            map.serialize_entry("received", &event.received.as_secs_f64())?;
+            if let Some(code) = event.error_code {
+                map.serialize_entry("error_code", &code)?;
+            }
+            if let Some(value) = event.value {
+                map.serialize_entry("value", &millionths(value))?;
+            }
+            if let Some(more) = &event.more {
+                map.serialize_entry("more", more)?;
+            }
         }
         map.end()
     }
@@ -125,12 +134,12 @@ pub fn register(api: &mut Registrar<'_>) {
         };
     }
     api.value::<EventValue>(EVENT, "Something that happened to an ad on a viewer's screen, counted once.");
-    event!("id", "string", "Stable and unique: receivers can drop repeats by it.", |e| event_id(e).into());
+    event!("id", "string", "Stable and unique: receivers can drop repeats by it.", |e| e.id.to_string().into());
     event!(
         "event_type",
         "string",
         "impression, start, first_quartile, midpoint, third_quartile, complete, click or error; budget_50, budget_80 and budget_100 when so many percent of a campaign's budget are spent.",
-        |e| { EventType::as_str(e.event_type).into() }
+        |e| { e.event_type.as_str().into() }
     );
     event!("time", "float", "When the server saw it, seconds since the epoch.", |e| e.time.as_secs_f64().into());
     event!("tenant", "string", "The tenant's slug.", |e| e.tenant.as_str().into());
@@ -153,6 +162,28 @@ pub fn register(api: &mut Registrar<'_>) {
         "segment, client or stitch: what made it count; empty for a campaign's budget.",
         |e| counted_by(e).into()
     );
+    event!(
+        "traffic",
+        "string",
+        "valid, bot or data_centre: who seems to be at the other end. Only valid traffic is billed.",
+        |e| e.traffic.as_str().into()
+    );
+    event!("received", "float", "When the server was told, seconds since the epoch.", |e| e
+        .received
+        .as_secs_f64()
+        .into());
+    event!("error_code", "int or ()", "Of an error: VAST's code, 100 to 999.", |e| optional(
+        e.error_code.map(i64::from)
+    ));
+    event!(
+        "value",
+        "float or ()",
+        "What the event measures: seconds of a break, money of a conversion.",
+        |e| optional(e.value.map(millionths))
+    );
+    event!("more", "map or ()", "entity, attribution, address, user_agent and properties, where there are any.", |e| {
+        e.more.as_ref().and_then(|more| rhai::serde::to_dynamic(more).ok()).unwrap_or(Dynamic::UNIT)
+    });
     event!("price", "float", "What the campaign was charged for it, in the tenant's currency.", |e| price(e).into());
 
     api.value::<Events>("Events", "A batch of events: `for event in events`, `events[0]`, `to_json(events)`.");
