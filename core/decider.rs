@@ -111,6 +111,11 @@ impl Decider {
         });
     }
 
+    /// Knows no longer what a viewer was given; the name is the caller's or one of our sessions'.
+    pub fn forget(&self, tenant: &Slug, name: &str) {
+        self.0.exposures.forget(tenant, name);
+    }
+
     /// Never fails: where nothing can be decided in time the pod is empty.
     pub async fn decide(self: &Arc<Self>, ask: Ask) -> Decided {
         let tenant = ask.tenant.manifest.tenant.slug.clone();

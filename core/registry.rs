@@ -23,6 +23,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 
 pub use self::{
@@ -36,7 +37,8 @@ pub use self::{
 use crate::{
     bundle::{self, BundleErrors, BundleFiles, Document, Places},
     creatives::Creatives,
-    domain::{Clock, Slug, TenantManifest},
+    decision::local_time::local_time,
+    domain::{Clock, Moment, Slug, TenantManifest},
     extension::{ExtensionError, Extensions},
     ledger::Ledger,
     origin::OriginContext,
@@ -95,6 +97,16 @@ impl Registry {
     /// The snapshot of the moment.
     pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
         self.snapshot.load()
+    }
+
+    /// The day of a moment on a tenant's clock, as `2025-01-15`; of a tenant that is gone, in UTC.
+    pub fn day_of(&self, tenant: &Slug, at: Moment) -> String {
+        let snapshot = self.snapshot.load();
+        let local = match snapshot.tenants.get(tenant) {
+            Some(runtime) => runtime.index.local_time(at),
+            None => local_time(at, &TimeZone::UTC),
+        };
+        format!("{:04}-{:02}-{:02}", local.year, local.month, local.day)
     }
 
     /// A tenant's version and state, as they serve now.

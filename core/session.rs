@@ -8,6 +8,8 @@ mod aired;
 mod body;
 mod decide;
 mod offers;
+mod report;
+mod shown;
 mod token;
 
 use std::{
@@ -21,10 +23,11 @@ use parking_lot::Mutex;
 
 use self::{
     aired::Aired,
-    body::{BodyKey, rendition_name},
+    body::{BodyKey, ShownAd, rendition_name},
 };
 pub use self::{
     body::{Body, Links},
+    shown::{ShownBreak, ShownInBreak},
     token::SessionToken,
 };
 use crate::{
@@ -32,7 +35,7 @@ use crate::{
     creatives::{Creatives, Readiness},
     decider::Decider,
     demand::{Client, Demand},
-    domain::{Beaconing, Clock, Moment, Slug, Viewer},
+    domain::{Beaconing, Clock, Moment, Slug, Traffic, Viewer},
     media::multivariant::RenditionKind,
     origin::{Lineup, OriginError},
     registry::{ChannelRuntime, Registry, TenantRuntime},
@@ -42,7 +45,7 @@ use crate::{
         timeline::{Splice, Timeline},
         track::{Container, Track},
     },
-    tracking::Journal,
+    tracking::{Journal, Outbox},
 };
 
 /// Ads may raise a session's target duration to this, not further: players wait three of them before they start.
@@ -79,6 +82,11 @@ pub enum SessionError {
 pub struct Session {
     pub token: SessionToken,
     pub viewer: Viewer,
+    /// What counts its ads: the channel's way when it was opened, or what its player asked for.
+    pub beaconing: Beaconing,
+    /// Who seems to be there.
+    traffic: Traffic,
+    named: bool,
     /// The player's end of the connection, for third parties; nothing where nobody of them is asked.
     client: Arc<Client>,
     tenant: Arc<TenantRuntime>,
@@ -91,7 +99,6 @@ pub struct Session {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     timeline: Timeline,
     /// The version of the reference rendition that the timeline has followed.
@@ -99,6 +106,23 @@ struct State {
     renditions: Vec<RenditionState>,
     /// Ads of ad servers in its last breaks.
     aired: Vec<Aired>,
+    /// Ads of the splices in the timeline that have been in a playlist.
+    stitched: Vec<ShownAd>,
+    /// Where the first playlist began: the player's zero. Unset before.
+    began: Moment,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            timeline: Timeline::default(),
+            followed: 0,
+            renditions: Vec::new(),
+            aired: Vec::new(),
+            stitched: Vec::new(),
+            began: Moment::MIN,
+        }
+    }
 }
 
 /// What one rendition remembers between refreshes.
@@ -119,6 +143,20 @@ impl Session {
         &self.channel.channel.slug
     }
 
+    /// The caller's name of it, as far as events may have it.
+    pub fn viewer_name(&self) -> Option<&str> {
+        self.viewer.session_id.as_deref().filter(|_| self.named)
+    }
+
+    /// The multivariant playlist, with addresses of this session behind `base`.
+    pub fn multivariant(&self, base: &str) -> String {
+        let multivariant = &self.lineup.multivariant;
+        multivariant.render(|index, out| {
+            let kind = multivariant.renditions.get(index).map_or(RenditionKind::Variant, |r| r.kind);
+            out.push_str(&format!("{base}{}/{}.m3u8", self.token, rendition_name(kind, index)));
+        })
+    }
+
     /// The place of a rendition by the name that stands in its address, such as `v0`.
     pub fn rendition(&self, name: &str) -> Option<usize> {
         let (kind, index) = name.split_at_checked(1)?;
@@ -126,6 +164,39 @@ impl Session {
         let rendition = self.lineup.multivariant.renditions.get(index)?;
         (kind == body::kind_letter(rendition.kind)).then_some(index)
     }
+}
+
+/// Who counts a session's ads, as a player may ask for when it opens one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reporting {
+    /// The player.
+    Client,
+    /// This server.
+    Server,
+}
+
+impl Reporting {
+    /// What counts, on a channel that counts in its own way.
+    fn on(self, channel: Beaconing) -> Beaconing {
+        match (self, channel) {
+            (Self::Client, _) => Beaconing::Client,
+            (Self::Server, Beaconing::Client) => Beaconing::Segment,
+            (Self::Server, own) => own,
+        }
+    }
+}
+
+/// A viewer who comes.
+pub struct Opening<C> {
+    pub viewer: Viewer,
+    /// Made where third parties are to be told of it.
+    pub client: C,
+    /// `None`: as the channel counts.
+    pub reporting: Option<Reporting>,
+    /// Who seems to be there.
+    pub traffic: Traffic,
+    /// Events may name the viewer as the caller does.
+    pub named: bool,
 }
 
 /// Settings of the session layer.
@@ -144,6 +215,7 @@ pub struct Parts {
     pub journal: Arc<Journal>,
     pub decider: Arc<Decider>,
     pub demand: Arc<Demand>,
+    pub outbox: Arc<Outbox>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub settings: SessionSettings,
@@ -155,6 +227,7 @@ pub struct Sessions {
     journal: Arc<Journal>,
     decider: Arc<Decider>,
     demand: Arc<Demand>,
+    outbox: Arc<Outbox>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Fn() -> u64 + Send + Sync>,
     settings: SessionSettings,
@@ -170,7 +243,7 @@ pub struct Sessions {
 
 impl Sessions {
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { registry, creatives, journal, decider, demand, clock, random, settings } = parts;
+        let Parts { registry, creatives, journal, decider, demand, outbox, clock, random, settings } = parts;
         let weigh = |_: &BodyKey, body: &Arc<Body>| u32::try_from(body.text.len() + 256).unwrap_or(u32::MAX);
         Arc::new(Self {
             registry,
@@ -178,6 +251,7 @@ impl Sessions {
             journal,
             decider,
             demand,
+            outbox,
             clock,
             random,
             settings,
@@ -196,6 +270,15 @@ impl Sessions {
         self.live.entry_count() + self.titles.entry_count()
     }
 
+    /// The same by tenant and channel. Looks at each: not for every request.
+    pub fn by_channel(&self) -> std::collections::BTreeMap<(Slug, Slug), u64> {
+        let mut open = std::collections::BTreeMap::new();
+        for (_, session) in self.live.iter().chain(self.titles.iter()) {
+            *open.entry((session.tenant().clone(), session.channel().clone())).or_default() += 1;
+        }
+        open
+    }
+
     pub fn get(&self, token: &SessionToken) -> Option<Arc<Session>> {
         self.live.get(token).or_else(|| self.titles.get(token))
     }
@@ -210,21 +293,18 @@ impl Sessions {
         client: impl FnOnce() -> Client,
         base: &str,
     ) -> Result<String, SessionError> {
-        let (session, lineup) = self.start(tenant, channel, viewer, client).await?;
-        let prefix = format!("{base}{}/{}", session.channel(), session.token);
-        Ok(lineup.multivariant.render(|index, out| {
-            let kind = lineup.multivariant.renditions.get(index).map_or(RenditionKind::Variant, |r| r.kind);
-            out.push_str(&format!("{prefix}/{}.m3u8", rendition_name(kind, index)));
-        }))
+        let opening = Opening { viewer, client, reporting: None, traffic: Traffic::Valid, named: true };
+        let session = self.start(tenant, channel, opening).await?;
+        Ok(session.multivariant(&format!("{base}{}/", session.channel())))
     }
 
-    async fn start(
+    /// Opens a session; its multivariant playlist is asked for later.
+    pub async fn start(
         &self,
         tenant: &str,
         channel: &str,
-        viewer: Viewer,
-        client: impl FnOnce() -> Client,
-    ) -> Result<(Arc<Session>, Arc<Lineup>), SessionError> {
+        opening: Opening<impl FnOnce() -> Client>,
+    ) -> Result<Arc<Session>, SessionError> {
         let (tenant, channel) = {
             let snapshot = self.registry.snapshot();
             let (tenant, channel) = snapshot.channel(tenant, channel).ok_or(SessionError::NoChannel)?;
@@ -233,7 +313,12 @@ impl Sessions {
         let lineup = channel.running.origin.lineup().await?;
         let token = SessionToken::new(&tenant.url_key, channel.channel.slug.as_str(), (self.random)());
         let has_fmp4 = lineup.specs.iter().any(|spec| spec.container == Container::Fmp4);
+        let Opening { viewer, client, reporting, traffic, named } = opening;
+        let counts = channel.channel.beaconing;
         let session = Arc::new(Session {
+            beaconing: reporting.map_or(counts, |reporting| reporting.on(counts)),
+            traffic,
+            named,
             target_duration: self.target_duration(&tenant, &lineup),
             version: lineup.version.max(if has_fmp4 { 6 } else { 3 }),
             token,
@@ -253,7 +338,7 @@ impl Sessions {
             offers::prefetch(&self.demand, &session, &session.tenant, &session.channel, None, self.clock.now());
         }
         metrics::counter!("cuetone_sessions_opened_total", "tenant" => session.tenant().to_string()).increment(1);
-        Ok((session, lineup))
+        Ok(session)
     }
 
     /// Fixed for the session (RFC 8216bis 6.2.1): the origin's, or that of the longest ad segment that may come.
@@ -299,7 +384,7 @@ impl Sessions {
         let numbering = state.numbering(rendition, &track, &splices);
         let forgotten = state.timeline.forgotten();
         let target = session.target_duration;
-        let direct = session.channel.channel.beaconing != Beaconing::Segment;
+        let direct = session.beaconing != Beaconing::Segment;
         let key = BodyKey::new(&track, &reference.track, rendition, target, direct, &numbering, forgotten, &splices);
         let body = match self.bodies.get(&key) {
             Some(body) => body,
@@ -317,12 +402,21 @@ impl Sessions {
                 };
                 let links = Links::new(&session.tenant.url_key, session.channel(), direct);
                 let (text, next) = render.render(&numbering, &links)?;
-                let body = Arc::new(Body::new(text, next));
+                let body = Arc::new(Body::new(text, next, links.into_shown()));
                 self.bodies.insert(key, body.clone());
                 body
             }
         };
         state.remember(rendition, &track, &reference.track, &body);
+        // Sound and subtitles come along with a picture.
+        let new = match spec.kind {
+            RenditionKind::Variant => state.stitch(&track, &body.shown),
+            RenditionKind::Audio | RenditionKind::Subtitles => Vec::new(),
+        };
+        drop(state);
+        if !new.is_empty() {
+            self.report_stitched(session, &splices, &new);
+        }
         Ok(body)
     }
 
@@ -438,6 +532,21 @@ impl State {
             Some(other) => Numbering::beside(&other.numbering, own.map(|own| &own.numbering), track, splices),
             None => own.map(|own| own.numbering.clone()).unwrap_or_default(),
         }
+    }
+
+    /// Notes the ads of a playlist; answers those that have been in none before.
+    fn stitch(&mut self, track: &Track, shown: &[ShownAd]) -> Vec<ShownAd> {
+        if self.began == Moment::MIN {
+            self.began = track.start();
+        }
+        let new: Vec<ShownAd> = shown.iter().filter(|ad| !self.stitched.contains(ad)).copied().collect();
+        if !new.is_empty() {
+            let known = |ad: &ShownAd| self.timeline.splices().any(|splice| splice.id == ad.splice);
+            self.stitched.retain(known);
+            self.stitched.reserve_exact(new.len());
+            self.stitched.extend(&new);
+        }
+        new
     }
 
     fn remember(&mut self, rendition: usize, track: &Track, reference: &Track, body: &Arc<Body>) {

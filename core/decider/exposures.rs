@@ -68,6 +68,13 @@ impl Exposures {
         })
     }
 
+    /// Knows the viewer no longer, by the caller's name or by a session's of ours.
+    pub fn forget(&self, tenant: &Slug, name: &str) {
+        for kind in ["v", "s"] {
+            self.viewers.invalidate(&(tenant.clone(), format!("{kind} {name}").into()));
+        }
+    }
+
     /// What the viewer was given, oldest first; `session` tells what was in this session.
     pub async fn history(
         &self,

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         CampaignLimits, CampaignStatus, Channel, ExtensionRef, ExtensionUse, OnError, TenantManifest, Terms, Trial,
     },
-    extension::{BreakDetector, ExtensionError, Extensions, Loaded, TrackingSink},
+    extension::{BreakDetector, ExtensionError, Extensions, Loaded, TrackingSink, secrets},
 };
 
 /// The strategy that answers when a channel's own fails.
@@ -97,7 +97,8 @@ pub fn check(manifest: TenantManifest, places: &Places, extensions: &Extensions)
     }
     let mut sinks = Vec::new();
     for (at, mounted) in manifest.sinks.iter().enumerate() {
-        match extensions.trying_with(&mounted.config).load_sink(&mounted.source, scripts, tenant) {
+        let config = secrets::hide_for_trial(&mounted.config);
+        match extensions.trying_with(&config).load_sink(&mounted.source, scripts, tenant) {
             Ok(loaded) => sinks.push((mounted.clone(), loaded)),
             Err(error) => note(format!("extensions.sinks[{at}].use"), error),
         }
@@ -106,6 +107,7 @@ pub fn check(manifest: TenantManifest, places: &Places, extensions: &Extensions)
     for used in bundle::script_uses(&manifest).into_iter().filter(|used| used.field.starts_with("ads[")) {
         let mounted = ExtensionUse {
             source: used.source.clone(),
+            name: None,
             config: serde_json::Value::Null,
             on_error: OnError::Closed,
             allow_hosts: Vec::new(),

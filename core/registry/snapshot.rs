@@ -22,13 +22,14 @@ use crate::{
     decision::{CandidateIndex, ChannelPolicy},
     demand::Source,
     domain::{
-        Ad, AdType, Campaign, CapPeriod, Channel, Creative, ExtensionUse, Money, Slug, Status, TenantManifest, Trial,
+        Ad, AdType, Campaign, CapPeriod, Channel, Creative, ExtensionUse, Money, Slug, Status, Tenant, TenantManifest,
+        Trial,
     },
-    extension::{Loaded, TrackingSink},
+    extension::{Loaded, TrackingSink, secrets},
     origin::Origin,
     secret::{MasterKey, Purpose, hex},
     store::TenantScope,
-    tracking::{SigningKey, SinkSpec},
+    tracking::{SigningKey, SinkSpec, intake::Catalogue, sinks::vault},
 };
 
 /// Decisions of one tenant that run at a time. A tenant whose scripts hang waits for itself, not the others for it.
@@ -48,6 +49,8 @@ pub struct TenantRuntime {
     pub companions: Companions,
     pub channels: HashMap<Slug, Arc<ChannelRuntime>>,
     pub url_key: SigningKey,
+    /// Hashes what must not be kept of viewers as it is.
+    viewer_key: SigningKey,
     /// Turns for this tenant's decisions.
     pub turns: Arc<Semaphore>,
     creatives: HashMap<Slug, Url>,
@@ -142,6 +145,7 @@ impl TenantRuntime {
             companions: Companions::new(manifest),
             channels,
             url_key: SigningKey::new(&parts.master_key.tenant_key(slug, Purpose::Urls)),
+            viewer_key: SigningKey::new(&parts.master_key.tenant_key(slug, Purpose::Viewers)),
             turns: before.map_or_else(|| Arc::new(Semaphore::new(PARALLEL_DECISIONS)), |before| before.turns.clone()),
             creatives,
             places,
@@ -194,21 +198,54 @@ impl TenantRuntime {
         campaign.and_then(|slug| self.campaign(slug)).map_or(Money::ZERO, Campaign::impression_price)
     }
 
+    /// Names of the mounted sinks with the scripts that they use.
+    pub fn sinks(&self) -> impl Iterator<Item = (String, &str)> {
+        self.sinks.iter().map(|(mounted, loaded)| (sink_name(mounted, loaded), loaded.name.as_str()))
+    }
+
     fn sink(&self, mounted: &ExtensionUse, loaded: &Loaded<dyn TrackingSink>, master_key: &MasterKey) -> SinkSpec {
         let slug = &self.manifest.tenant.slug;
-        let config = mounted.config.to_string();
-        let described = [loaded.version.as_str(), &config, &mounted.allow_hosts.join(",")].join("\n");
-        // Two sinks may use one script; what tells them apart is where they send.
-        let place = Sha256::digest(config.as_bytes());
+        let written = mounted.config.to_string();
+        let described = [loaded.version.as_str(), &written, &mounted.allow_hosts.join(",")].join("\n");
+        let (config, secrets) = secrets::hide(&mounted.config, &|name| vault::placeholder(master_key, slug, name));
         SinkSpec {
             scope: TenantScope::new(slug.clone()),
-            name: format!("{}#{}", loaded.name, hex(place.get(..4).unwrap_or_default())),
+            name: sink_name(mounted, loaded),
             revision: hex(&Sha256::digest(described.as_bytes())),
             sink: loaded.extension.clone(),
-            config: mounted.config.clone(),
+            config,
+            secrets,
             allow_hosts: mounted.allow_hosts.clone(),
             signing_key: master_key.tenant_key(slug, Purpose::Webhooks),
         }
+    }
+}
+
+/// The name that the tenant gave it. Else its script's and a hash of its configuration: two sinks may use one script, and
+/// what tells them apart is where they send.
+fn sink_name(mounted: &ExtensionUse, loaded: &Loaded<dyn TrackingSink>) -> String {
+    if let Some(name) = &mounted.name {
+        return name.to_string();
+    }
+    let place = Sha256::digest(mounted.config.to_string().as_bytes());
+    format!("{}#{}", loaded.name, hex(place.get(..4).unwrap_or_default()))
+}
+
+impl Catalogue for TenantRuntime {
+    fn tenant(&self) -> &Tenant {
+        &self.manifest.tenant
+    }
+    fn viewer_key(&self) -> &SigningKey {
+        &self.viewer_key
+    }
+    fn ad(&self, slug: &str) -> Option<&Ad> {
+        Self::ad(self, slug)
+    }
+    fn channel(&self, slug: &str) -> Option<&Channel> {
+        self.channels.get(slug).map(|channel| &*channel.channel)
+    }
+    fn impression_price(&self, campaign: Option<&Slug>) -> Money {
+        Self::impression_price(self, campaign)
     }
 }
 

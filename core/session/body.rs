@@ -1,6 +1,6 @@
 //! A rendered playlist, and the addresses that stand in it.
 
-use std::{fmt::Write as _, io::Write as _, sync::OnceLock};
+use std::{cell::RefCell, fmt::Write as _, io::Write as _, sync::OnceLock};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
@@ -21,12 +21,21 @@ pub struct Body {
     pub text: Bytes,
     /// Numbering for the refresh after this one.
     pub next: Numbering,
+    /// The ads in it.
+    pub shown: Box<[ShownAd]>,
     gzip: OnceLock<Bytes>,
 }
 
+/// An ad in a playlist: its splice and its place in the pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShownAd {
+    pub splice: u32,
+    pub position: u16,
+}
+
 impl Body {
-    pub fn new(text: String, next: Numbering) -> Self {
-        Self { text: Bytes::from(text), next, gzip: OnceLock::new() }
+    pub fn new(text: String, next: Numbering, shown: Vec<ShownAd>) -> Self {
+        Self { text: Bytes::from(text), next, shown: shown.into(), gzip: OnceLock::new() }
     }
 
     /// The compressed text; made once however many viewers ask for it.
@@ -102,17 +111,34 @@ pub struct Links<'a> {
     channel: &'a Slug,
     /// Straight to the CDN: nothing is counted here.
     direct: bool,
+    /// The ads whose addresses were made.
+    shown: RefCell<Vec<ShownAd>>,
 }
 
 impl<'a> Links<'a> {
     pub fn new(key: &'a SigningKey, channel: &'a Slug, direct: bool) -> Self {
-        Self { key, channel, direct }
+        Self { key, channel, direct, shown: RefCell::default() }
+    }
+
+    /// The ads whose addresses were made, in order.
+    pub fn into_shown(self) -> Vec<ShownAd> {
+        self.shown.into_inner()
+    }
+
+    fn note(&self, shown: ShownAd) {
+        // An ad's segments come one after the other.
+        if let Ok(mut all) = self.shown.try_borrow_mut()
+            && all.last() != Some(&shown)
+        {
+            all.push(shown);
+        }
     }
 }
 
 impl AdAddress for Links<'_> {
     fn ad(&self, out: &mut String, splice: &Splice, segment: &PodSegment<'_>) {
         let Role::Ad { position, .. } = segment.item.role else { return out.push_str(&segment.segment.url) };
+        self.note(ShownAd { splice: splice.id, position });
         if self.direct {
             return out.push_str(&segment.segment.url);
         }

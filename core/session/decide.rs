@@ -1,6 +1,11 @@
 //! One decision for one viewer and avail: asked once, kept by the session, laid out as a pod.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
 
 use super::{
     Session, Sessions,
@@ -11,14 +16,25 @@ use crate::{
     creatives::{Creatives, Readiness},
     decider::Ask,
     decision::{CreativeLookup, Decision, ExternalAd, Filler, PickedAd, SkipReason},
-    domain::{AdType, Avail, AvailId, AvailKind, Beaconing, Event, EventType, Slug, Span},
+    demand::Order,
+    domain::{AdType, Avail, AvailId, AvailKind, Beaconing, Moment, Slug, Span},
     origin::Lineup,
     registry::{ChannelRuntime, TenantRuntime},
     stitch::{ladder::Creative, pod::Pod, track::Track},
+    tracking::outbox::Kept,
 };
 
 /// Expiry of ad addresses is rounded up to this, so that viewers of one break share them.
 const EXPIRY_STEP: u64 = 300;
+
+/// How long a playlist waits for the disk to have what third parties are to be told. It is kept all the same.
+const ORDER_PATIENCE: Duration = Duration::from_millis(250);
+
+/// An ad that was chosen and is there: its place among these is its place in the pod.
+pub(super) struct Laid<'a> {
+    pub picked: &'a PickedAd,
+    pub creative: Arc<Creative>,
+}
 
 /// What makes two pods the same.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -115,18 +131,64 @@ impl Sessions {
             hold: true,
         };
         let decision = self.decider.decide(ask).await.decision;
-        let pod = self.pod(session, channel, avail, track, &decision, &lookup);
-        let from_servers = decision.pod.iter().enumerate().filter_map(|(position, picked)| {
-            let (source, tracking) = lookup.offers.tracked(picked)?;
-            let position = u16::try_from(position).ok()?;
-            Some(Aired { avail: avail.clone(), position, duration: picked.duration, source, tracking })
-        });
-        aired::remember(&mut session.state.lock().aired, from_servers);
-        self.count_stitched(session, avail, &decision);
+        let laid: Vec<Laid<'_>> =
+            decision.pod.iter().filter_map(|picked| Some(Laid { picked, creative: lookup.picked(picked)? })).collect();
+        let pod = self.pod(session, channel, avail, track, &decision, &laid, &lookup);
+        self.keep_beacons(session, avail, &laid, &lookup, &pod).await;
+        self.report_decided(session, avail, &laid);
         pod
     }
 
+    /// Keeps what ad servers gave along with their ads: for the player, or for us to fire. The playlist waits for the
+    /// disk, so that no event of an ad can come before what it calls for is known; but not for long.
+    async fn keep_beacons(
+        &self,
+        session: &Arc<Session>,
+        avail: &Arc<Avail>,
+        laid: &[Laid<'_>],
+        lookup: &Lookup,
+        pod: &Pod,
+    ) {
+        let from_servers: Vec<(Aired, &Slug)> = laid
+            .iter()
+            .zip(0..)
+            .filter_map(|(laid, position)| {
+                let (source, tracking) = lookup.offers.tracked(laid.picked)?;
+                let duration = laid.picked.duration;
+                Some((Aired { avail: avail.clone(), position, duration, source, tracking }, &laid.picked.ad))
+            })
+            .collect();
+        if from_servers.is_empty() {
+            return;
+        }
+        let expires = Moment(i64::try_from(pod.expires).unwrap_or(0).saturating_mul(1_000_000));
+        let context = offers::context(session, avail.clone());
+        let keep = |(aired, ad): &(Aired, &Slug)| {
+            let order = Order::new(&aired.source, &context, &aired.tracking, aired.position, aired.duration);
+            // Nobody wants to know.
+            order.counts().next()?;
+            Some(self.outbox.keep(&Kept {
+                tenant: session.tenant(),
+                session: session.token.name(),
+                avail: &avail.id,
+                pod_position: aired.position,
+                channel: session.channel(),
+                ad,
+                order: &order,
+                expires,
+            }))
+        };
+        // A player that reports itself tells them itself.
+        let ours = session.beaconing != Beaconing::Client;
+        let kept: Vec<_> = from_servers.iter().filter(|_| ours).filter_map(keep).collect();
+        if tokio::time::timeout(ORDER_PATIENCE, join_all(kept)).await.is_err() {
+            metrics::counter!("cuetone_beacon_orders_slow_total").increment(1);
+        }
+        aired::remember(&mut session.state.lock().aired, from_servers.into_iter().map(|(aired, _)| aired));
+    }
+
     /// The decision's ads laid out, shared with every session that decided the same.
+    #[expect(clippy::too_many_arguments, reason = "one step of `decide`, split off for reading")]
     fn pod(
         &self,
         session: &Session,
@@ -134,11 +196,14 @@ impl Sessions {
         avail: &Avail,
         track: &Track,
         decision: &Decision,
+        laid: &[Laid<'_>],
         lookup: &Lookup,
     ) -> Arc<Pod> {
         let lineup = &session.lineup;
-        let picked = decision.pod.iter().filter_map(|picked| Some((picked, lookup.picked(picked)?)));
-        let ads: Vec<_> = picked.map(|(picked, found)| (picked.ad.clone(), picked.campaign.clone(), found)).collect();
+        let ads: Vec<_> = laid
+            .iter()
+            .map(|Laid { picked, creative }| (picked.ad.clone(), picked.campaign.clone(), creative.clone()))
+            .collect();
         let wants_slate = matches!(decision.filler, Filler::Slate { .. }) && avail.kind == AvailKind::Replace;
         let slate = channel.policy.slate.as_ref().filter(|_| wants_slate);
         let slate = slate.and_then(|slug| Some((slug.clone(), lookup.find(slug).ok()?)));
@@ -166,32 +231,5 @@ impl Sessions {
             pod.expires = expires;
             Arc::new(pod)
         })
-    }
-
-    /// Impressions where the channel counts what is put into a playlist.
-    fn count_stitched(&self, session: &Session, avail: &Avail, decision: &Decision) {
-        // As the session's addresses are made: a reload in between must not count twice, or not at all.
-        if session.channel.channel.beaconing != Beaconing::Stitch {
-            return;
-        }
-        let event = |(position, picked): (usize, &PickedAd)| Event {
-            tenant: session.tenant().clone(),
-            channel: Some(session.channel().clone()),
-            session: session.token.name().to_owned(),
-            viewer: session.viewer.session_id.clone(),
-            avail: avail.id.clone(),
-            pod_position: u16::try_from(position).unwrap_or(u16::MAX),
-            ad: Some(picked.ad.clone()),
-            campaign: picked.campaign.clone(),
-            event_type: EventType::Impression,
-            time: self.clock.now(),
-            device: session.viewer.device,
-            geo: session.viewer.geo.clone(),
-            price: picked.price,
-            counted_by: Some(Beaconing::Stitch),
-        };
-        let events = decision.pod.iter().enumerate().map(event).collect();
-        // Queued at once and in order; nobody waits for the disk here.
-        drop(self.journal.record(events));
     }
 }

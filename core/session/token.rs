@@ -40,6 +40,12 @@ impl SessionToken {
         self.as_str().split_at(RANDOM_DIGITS).0
     }
 
+    /// The same as a number.
+    pub fn number(&self) -> u64 {
+        // A token that somebody made up may have letters there: it is verified before it is of use.
+        u64::from_str_radix(self.name(), 16).unwrap_or(0)
+    }
+
     fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("00000000000000000000000000000000")
     }
