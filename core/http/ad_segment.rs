@@ -12,7 +12,7 @@ use axum::{
 
 use super::{Player, client, error::Problem};
 use crate::{
-    domain::{AvailId, Beaconing, Event, EventType, Money, Slug, Span},
+    domain::{AvailId, CountedBy, Event, EventType, Money, Slug, Span},
     media::multivariant::RenditionKind,
     registry::TenantRuntime,
     session::SessionToken,
@@ -104,8 +104,8 @@ async fn count(
     let known = session.as_deref();
     let campaign = tenant.ad(ad.as_str()).and_then(|ad| ad.campaign.clone());
     let price = tenant.impression_price(campaign.as_ref());
-    let events = proved.iter().map(|event_type| Event {
-        tenant: tenant.manifest.tenant.slug.clone(),
+    let (slug, now) = (&tenant.manifest.tenant.slug, player.clock.now());
+    let event = |event_type: &EventType| Event {
         channel: Some(running.channel.slug.clone()),
         session: token.name().to_owned(),
         viewer: known.and_then(|session| session.viewer.session_id.clone()),
@@ -113,20 +113,21 @@ async fn count(
         pod_position,
         ad: Some(ad.clone()),
         campaign: campaign.clone(),
-        event_type: *event_type,
-        time: player.clock.now(),
         device: known.map_or_else(|| client::device(&parts.headers), |session| session.viewer.device),
         geo: known.map_or_else(|| player.client.geo(parts), |session| session.viewer.geo.clone()),
-        counted_by: Some(Beaconing::Segment),
+        counted_by: Some(CountedBy::Segment),
         price: if *event_type == EventType::Impression { price } else { Money::ZERO },
-    });
-    let recorded = player.journal.record(events.collect());
+        ..Event::new(slug.clone(), *event_type, now)
+    };
+    let events = proved.iter().map(|event_type| event(event_type).identified());
+    let mut facts = player.client.facts(parts, player.intake.asks_for_addresses());
+    // A player tells once, when it opens its session.
+    for (name, value) in known.into_iter().flat_map(|session| &session.viewer.params) {
+        facts.consent.signal(name, value);
+    }
+    let recorded = player.intake.record(tenant, &facts, events.collect());
     match tokio::time::timeout(PATIENCE, recorded).await {
-        Ok(Ok(recorded)) if recorded.new > 0 => {
-            if let Some(session) = &session {
-                player.sessions.tell_ad_server(session, address.avail, pod_position, &proved);
-            }
-        }
+        // Third parties are told by who follows the events.
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::error!(%error, "an ad event could not be written"),
         Err(_) => metrics::counter!("cuetone_events_slow_total").increment(1),

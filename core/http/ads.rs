@@ -23,6 +23,9 @@ use crate::{
 /// Companions get places of their own behind the pod's, this many for each ad: events are told apart by place.
 const COMPANION_PLACES: u16 = 100;
 
+/// Seconds for which [`Links::steady`] gives the same addresses.
+const STEADY: u64 = 300;
+
 /// A break somewhere else that is to be filled.
 pub struct Break {
     pub tenant: Arc<TenantRuntime>,
@@ -91,6 +94,12 @@ impl Links {
         let now = u64::try_from(player.clock.now().as_secs()).unwrap_or(0);
         let life = player.link_life.as_secs();
         Ok(Self { base, key: tenant.url_key.clone(), expires: now + life, life })
+    }
+
+    /// With addresses that stay the same for some minutes: for those who ask again and again.
+    #[must_use]
+    pub fn steady(self) -> Self {
+        Self { expires: self.expires.next_multiple_of(STEADY), ..self }
     }
 
     /// How long these addresses are good, in seconds.

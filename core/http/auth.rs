@@ -157,6 +157,15 @@ impl KeyRing {
 
     /// Whose key a request carries; a problem that does not tell a wrong key from an old one.
     pub fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
+        self.known(headers, true)
+    }
+
+    /// The same for requests that the limit of their tenant holds back, and not that of their key.
+    pub fn unmetered(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
+        self.known(headers, false)
+    }
+
+    fn known(&self, headers: &HeaderMap, metered: bool) -> Result<Arc<Caller>, Problem> {
         let ring = self.ring.load();
         // The hash of a guess tells nothing of hashes near it: the time that this takes is no clue.
         let entry = presented(headers).and_then(|key| ring.get(&KeyHash::of(key)));
@@ -167,9 +176,11 @@ impl KeyRing {
             })?;
             return Err(Problem::unauthorized("a valid API key is needed: send it as X-API-Key"));
         };
-        entry.limiter.check().map_err(|RetryAfter(wait)| {
-            Problem::from(RetryAfter(wait)).because("this key's requests per minute are used up")
-        })?;
+        if metered {
+            entry.limiter.check().map_err(|RetryAfter(wait)| {
+                Problem::from(RetryAfter(wait)).because("this key's requests per minute are used up")
+            })?;
+        }
         Ok(entry.caller.clone())
     }
 }

@@ -80,7 +80,8 @@ async fn count(
     let campaign = known.filter(|ad| ad.ad_type != AdType::Companion).and_then(|ad| ad.campaign.clone());
     let payer = campaign.map(|campaign| (campaign.clone(), tenant.impression_price(Some(&campaign))));
     let event = beacon.event(&tenant.manifest.tenant.slug, &tenant.url_key, payer, player.clock.now());
-    player.journal.record(event.into_iter().collect()).await
+    let facts = player.client.facts(parts, player.intake.asks_for_addresses());
+    player.intake.record(tenant, &facts, event.into_iter().collect()).await
 }
 
 fn parameter(parts: &Parts, name: &str) -> Option<String> {

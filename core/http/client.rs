@@ -15,17 +15,24 @@ use axum::{
     http::{HeaderMap, HeaderName, header, request::Parts, uri::Authority},
 };
 
+use url::form_urlencoded;
+
 use crate::{
     demand,
     domain::DeviceType,
     geo::{Geo, country_code},
     outbound::Cidr,
+    tracking::{Facts, intake::Consent},
 };
 
 /// Default of the header that carries the viewer's country.
 pub const DEFAULT_GEO_HEADER: HeaderName = HeaderName::from_static("x-geo-country");
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// W3C Tracking Preference Expression, and what followed it.
+const DO_NOT_TRACK: HeaderName = HeaderName::from_static("dnt");
+const GLOBAL_PRIVACY_CONTROL: HeaderName = HeaderName::from_static("sec-gpc");
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -102,6 +109,22 @@ impl ClientConfig {
         let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let address = self.address(peer(parts), &parts.headers);
         demand::Client::new(Some(address), text(header::USER_AGENT), text(header::ACCEPT_LANGUAGE))
+    }
+
+    /// What decides over the viewer's own events: who they seem to be, and what they allow. The query may carry signals
+    /// of consent, as players put them into addresses.
+    pub fn facts<'a>(&self, parts: &'a Parts, with_address: bool) -> Facts<'a> {
+        let says = |name: HeaderName| parts.headers.get(name).is_some_and(|value| value.as_bytes() == b"1");
+        let mut consent = Consent::default();
+        consent.opt_out(says(DO_NOT_TRACK) || says(GLOBAL_PRIVACY_CONTROL));
+        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            consent.signal(&name, &value);
+        }
+        Facts {
+            address: with_address.then(|| self.address(peer(parts), &parts.headers)),
+            user_agent: parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()),
+            consent,
+        }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {

@@ -137,11 +137,13 @@ impl From<RetryAfter> for Problem {
 impl From<JournalError> for Problem {
     fn from(error: JournalError) -> Self {
         match error {
-            JournalError::Overloaded | JournalError::Closed => Self::unavailable(error.to_string()),
-            JournalError::TooMany { .. } => {
+            JournalError::Overloaded | JournalError::Full { .. } | JournalError::Closed => {
+                Self::unavailable(error.to_string())
+            }
+            JournalError::TooMany { .. } | JournalError::TooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-many-events", error.to_string())
             }
-            JournalError::Store(_) => Self::internal(error),
+            JournalError::Disk(_) | JournalError::Encode(_) => Self::internal(error),
         }
     }
 }

@@ -4,11 +4,16 @@
 //! |---|---|
 //! | `GET /fast/{tenant}/{channel}.m3u8` | [`player`]: opens a session |
 //! | `GET /fast/{tenant}/{channel}/{session}/{rendition}.m3u8` | [`player`]: a stitched media playlist |
+//! | `GET /fast/{tenant}/{channel}/{session}.m3u8` | [`player`]: the multivariant playlist of a session that was begun by |
+//! | `POST /v1/session/{tenant}/{channel}` | [`session_start`] |
+//! | `GET /v1/tracking/{tenant}/{channel}/{session}` | [`client_tracking`]: its ads, and whom to tell of them |
 //! | `GET /fast/{tenant}/{channel}/{session}/ad/…` | [`ad_segment`]: counts and redirects |
 //! | `GET /fast/{tenant}/{channel}/beacon/…` | [`beacon`]: counts what a player reports |
 //! | `POST /api/v1/ads/decision` | [`decision`]: decides for other servers |
+//! | `/api/v1/tracking/…` | [`tracking`]: reports of events, what happens now, one viewer's data |
 //! | `GET /vast/{tenant}` | [`vast`]: a break as VAST |
 //! | `GET /vmap/{tenant}/{channel}` | [`vmap`]: the breaks of a content as VMAP |
+//! | `GET /api/v1/reports` | [`reports`]: what was seen, clicked and paid |
 //! | `/api/v1/admin/…` | [`admin`]: tenants and all that they have |
 //! | `GET /api/openapi.json` | [`openapi`]: the description of these |
 //! | `GET /healthz`, `/readyz`, `/metrics` | [`ops`] |
@@ -22,6 +27,7 @@ pub mod ads;
 pub mod auth;
 pub mod beacon;
 pub mod client;
+pub mod client_tracking;
 pub mod cors;
 pub mod dashboard;
 pub mod decision;
@@ -32,8 +38,11 @@ pub mod openapi;
 pub mod ops;
 pub mod player;
 pub mod rate_limit;
+pub mod reports;
 pub mod request_id;
+pub mod session_start;
 pub mod tenant_route;
+pub mod tracking;
 pub mod vast;
 pub mod vmap;
 
@@ -49,10 +58,15 @@ use axum::{
 
 use self::{
     admin::Admin, client::ClientConfig, dashboard::Dashboard, decision::Decisions, error::Problem,
-    limits::TenantLimits, ops::Ops, request_id::RequestIds,
+    limits::TenantLimits, ops::Ops, reports::Reports, request_id::RequestIds, tracking::Tracking,
 };
 use crate::{
-    creatives::Creatives, decider::Decider, domain::Clock, registry::Registry, session::Sessions, tracking::Journal,
+    creatives::Creatives,
+    decider::Decider,
+    domain::Clock,
+    registry::Registry,
+    session::Sessions,
+    tracking::{Intake, Journal},
 };
 
 /// What the player's routes work with.
@@ -61,6 +75,7 @@ pub struct Player {
     pub sessions: Arc<Sessions>,
     pub creatives: Arc<Creatives>,
     pub journal: Arc<Journal>,
+    pub intake: Arc<Intake>,
     pub clock: Arc<dyn Clock>,
     pub client: ClientConfig,
     pub limits: TenantLimits,
@@ -84,13 +99,23 @@ impl Player {
 }
 
 /// All routes of a server.
-pub fn router(player: Arc<Player>, ops: Arc<Ops>, admin: Arc<Admin>, dashboard: Option<Arc<Dashboard>>) -> Router {
+pub fn router(
+    player: Arc<Player>,
+    ops: Arc<Ops>,
+    admin: Arc<Admin>,
+    tracking: Arc<Tracking>,
+    dashboard: Option<Arc<Dashboard>>,
+) -> Router {
     let ids = player.request_ids.clone();
     let decisions = Decisions { player: player.clone(), keys: admin.keys.clone() };
-    let described = openapi::serve(admin::routes(admin).merge(decision::routes(Arc::new(decisions))));
+    let reports = Reports::new(admin.registry.clone(), admin.store.clone(), admin.keys.clone(), admin.clock.clone());
+    let api = admin::routes(admin).merge(decision::routes(Arc::new(decisions)));
+    let described = openapi::serve(api.merge(tracking::routes(tracking)).merge(reports::routes(reports)));
     let tags = Router::new()
         .route("/vast/{tenant}", any(vast::handle))
         .route("/vmap/{tenant}/{channel}", any(vmap::handle))
+        .route("/v1/session/{tenant}/{channel}", any(session_start::handle))
+        .route("/v1/tracking/{tenant}/{channel}/{session}", any(client_tracking::handle))
         .with_state(player.clone());
     let mut others = ops::router(ops).merge(tags).merge(described);
     if let Some(dashboard) = dashboard {

@@ -12,12 +12,13 @@ use axum::{
 };
 use metrics::{Counter, Histogram, counter, histogram};
 
-use super::{Player, ad_segment, beacon, client, cors, error::Problem, request_id};
+use super::{Player, ad_segment, beacon, client, cors, error::Problem, request_id, session_start::reporting_mode};
 use crate::{
+    demand,
     domain::{Status, Viewer},
     origin::OriginError,
     registry::TenantRuntime,
-    session::{SessionError, SessionToken},
+    session::{Opening, Reporting, SessionError, SessionToken},
 };
 
 const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
@@ -39,6 +40,9 @@ const NO_SUBTITLES: &str = "WEBVTT\n\n";
 /// Player parameters that are kept, and how long each may be: a session stays small.
 pub const MAX_PARAMS: usize = 32;
 pub const MAX_PARAM_BYTES: usize = 256;
+
+/// The query parameter by which a player that opens a channel directly says who reports.
+const REPORTING_MODE: &str = "aws.reportingMode";
 
 /// Counted on every playlist, so made once.
 pub struct Counters {
@@ -108,8 +112,29 @@ async fn respond(player: &Player, tenant: &TenantRuntime, rest: &str, parts: &Pa
                 None => Err(Problem::not_found("such file")),
             },
         },
-        _ => Err(Problem::not_found("such file")),
+        (Some(session), None) => multivariant(player, tenant, channel, session, parts),
     }
+}
+
+/// `GET /fast/{tenant}/{channel}/{session}.m3u8`: the multivariant playlist of a session that was begun by itself.
+fn multivariant(
+    player: &Player,
+    tenant: &TenantRuntime,
+    channel: &str,
+    file: &str,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let session = file.strip_suffix(".m3u8").ok_or_else(|| Problem::not_found("such file"))?;
+    let session = SessionToken::parse(session).and_then(|token| player.sessions.get(&token));
+    let slug = &tenant.manifest.tenant.slug;
+    let session = session.filter(|session| *session.tenant() == *slug && session.channel().as_str() == channel);
+    let session = session.ok_or(SessionError::NoSession)?;
+    if parts.method == Method::HEAD {
+        return Ok(playlist_headers(StatusCode::OK.into_response()));
+    }
+    let public =
+        player.public_url.as_deref().map(|url| format!("{}/fast/{slug}/{channel}/", url.trim_end_matches('/')));
+    Ok(playlist_headers(session.multivariant(public.as_deref().unwrap_or_default()).into_response()))
 }
 
 /// `GET /fast/{tenant}/{channel}.m3u8`: a new session.
@@ -122,12 +147,13 @@ async fn open(player: &Player, tenant: &TenantRuntime, file: &str, parts: &Parts
         // A look is not a viewer.
         return Ok(playlist_headers(StatusCode::OK.into_response()));
     }
-    let viewer = viewer(player, parts)?;
+    let mut viewer = viewer(player, parts)?;
+    let reporting = viewer.params.remove(REPORTING_MODE).map(|mode| reporting_mode(&mode)).transpose()?;
     let slug = &tenant.manifest.tenant.slug;
     let public = player.public_url.as_deref().map(|url| format!("{}/fast/{slug}/", url.trim_end_matches('/')));
-    let client = || player.client.for_third_parties(parts);
-    let text =
-        player.sessions.open(slug.as_str(), channel, viewer, client, public.as_deref().unwrap_or_default()).await?;
+    let opening = opening(player, tenant, parts, viewer, reporting);
+    let session = player.sessions.start(slug.as_str(), channel, opening).await?;
+    let text = session.multivariant(&format!("{}{channel}/", public.as_deref().unwrap_or_default()));
     Ok(playlist_headers(text.into_response()))
 }
 
@@ -187,6 +213,22 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
+/// A viewer who comes, with what the request says of them.
+pub fn opening<'a>(
+    player: &'a Player,
+    tenant: &TenantRuntime,
+    parts: &'a Parts,
+    viewer: Viewer,
+    reporting: Option<Reporting>,
+) -> Opening<impl FnOnce() -> demand::Client + use<'a>> {
+    let mut facts = player.client.facts(parts, player.intake.asks_for_addresses());
+    for (name, value) in &viewer.params {
+        facts.consent.signal(name, value);
+    }
+    let (traffic, named) = player.intake.traffic(tenant, &facts);
+    Opening { viewer, client: || player.client.for_third_parties(parts), reporting, traffic, named }
+}
+
 /// What is known of a viewer, from trusted headers and the query.
 pub fn viewer(player: &Player, parts: &Parts) -> Result<Viewer, Problem> {
     let mut params = BTreeMap::new();
@@ -205,7 +247,7 @@ pub fn viewer(player: &Player, parts: &Parts) -> Result<Viewer, Problem> {
     Ok(Viewer { session_id, geo: player.client.geo(parts), device: client::device(&parts.headers), params })
 }
 
-fn check_param(name: &str, value: &str) -> Result<(), Problem> {
+pub fn check_param(name: &str, value: &str) -> Result<(), Problem> {
     if name.len() > MAX_PARAM_BYTES || value.len() > MAX_PARAM_BYTES {
         let shown: String = name.chars().take(32).collect();
         return Err(Problem::bad_request("a query parameter is too long")

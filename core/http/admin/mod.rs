@@ -11,6 +11,8 @@
 //! | `…/extensions/validate` | [`validate`] |
 //! | `…/bundle`, `…/versions`, `…/rollback`, `…/audit` | [`history`] |
 //! | `…/keys`, `/keys` | [`keys`] |
+//! | `…/secrets`, `…/secrets/{secret}` | [`secrets`] |
+//! | `…/sinks`, `…/dead-letters`, `…/dead-letters/{letter}` | [`sinks`] |
 //!
 //! Every change goes through [`change`], which is [`crate::registry::Registry::change`]: the function that applies bundles.
 //! Deliberately knows no SQL and decides nothing about what is valid: the bundle's readers do.
@@ -28,6 +30,8 @@ pub mod reply;
 pub mod rules;
 pub mod schema;
 pub mod scripts;
+pub mod secrets;
+pub mod sinks;
 pub mod tenants;
 pub mod validate;
 
@@ -53,6 +57,7 @@ use crate::{
     registry::Registry,
     secret::{KEY_BYTES, SecretError},
     store::Store,
+    tracking::sinks::vault::Vault,
 };
 
 /// What all paths of the API begin with.
@@ -65,6 +70,7 @@ pub struct Admin {
     pub creatives: Arc<Creatives>,
     pub extensions: Extensions,
     pub keys: Arc<KeyRing>,
+    pub vault: Vault,
     pub clock: Arc<dyn Clock>,
     /// Makes what keys are made of: from a cryptographic generator, anew each time.
     pub random: Random,
@@ -95,6 +101,8 @@ pub(super) fn described() -> OpenApiRouter<Arc<Admin>> {
         .merge(scripts::routes())
         .merge(history::routes())
         .merge(keys::routes())
+        .merge(secrets::routes())
+        .merge(sinks::routes())
 }
 
 /// The variable parts of a path. What is not well-formed names nothing that exists.

@@ -5,7 +5,7 @@
 
 use axum::{handler::Handler, routing::on};
 use utoipa::openapi::{
-    Content, HttpMethod, Ref, Required, ResponseBuilder,
+    Content, HttpMethod, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
     path::{OperationBuilder, Paths},
     request_body::RequestBodyBuilder,
     response::ResponsesBuilder,
@@ -23,13 +23,23 @@ pub struct Endpoint {
     path: String,
     operation: OperationBuilder,
     responses: ResponsesBuilder,
+    /// The last answer, to which other media types may be added.
+    last: Option<(u16, Response)>,
+    schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 impl Endpoint {
     /// `path` as axum writes it: `/api/v1/admin/tenants/{tenant}`. `id` is the operation's name in generated clients.
     fn new(method: HttpMethod, path: impl Into<String>, id: impl Into<String>) -> Self {
         let operation = OperationBuilder::new().operation_id(Some(id));
-        Self { method, path: path.into(), operation, responses: ResponsesBuilder::new() }
+        Self {
+            method,
+            path: path.into(),
+            operation,
+            responses: ResponsesBuilder::new(),
+            last: None,
+            schemas: Vec::new(),
+        }
     }
     pub fn get(path: impl Into<String>, id: impl Into<String>) -> Self {
         Self::new(HttpMethod::Get, path, id)
@@ -84,7 +94,36 @@ impl Endpoint {
     /// A JSON answer by the name of its schema.
     #[must_use]
     pub fn answers(mut self, status: u16, schema: impl AsRef<str>, description: &str) -> Self {
-        let response = ResponseBuilder::new().description(description).content(JSON, content(schema.as_ref()));
+        let response = ResponseBuilder::new().description(description).content(JSON, content(schema.as_ref())).build();
+        self.last = Some((status, response.clone()));
+        self.responses = self.responses.response(status.to_string(), response);
+        self
+    }
+
+    /// The answer described last, in another media type, of which nothing more is said.
+    #[must_use]
+    pub fn also_as(mut self, media_type: &str) -> Self {
+        if let Some((status, response)) = &mut self.last {
+            response.content.insert(media_type.to_owned(), RefOr::T(Content::new(None::<RefOr<Schema>>)));
+            self.responses = self.responses.response(status.to_string(), response.clone());
+        }
+        self
+    }
+
+    /// A schema that this operation brings along.
+    #[must_use]
+    pub fn with_schema(mut self, name: &str, schema: serde_json::Value) -> Self {
+        // A schema that is none shows in the tests of the document.
+        if let Ok(schema) = serde_json::from_value(schema) {
+            self.schemas.push((name.to_owned(), schema));
+        }
+        self
+    }
+
+    /// An answer that is no JSON document, by its media type.
+    #[must_use]
+    pub fn answers_text(mut self, status: u16, media_type: &str, schema: &str, description: &str) -> Self {
+        let response = ResponseBuilder::new().description(description).content(media_type, content(schema));
         self.responses = self.responses.response(status.to_string(), response.build());
         self
     }
@@ -108,7 +147,7 @@ impl Endpoint {
         let mut paths = Paths::new();
         let operation = self.operation.responses(self.responses.build()).build();
         paths.add_path_operation(&self.path, vec![self.method], operation);
-        (Vec::new(), paths, routed)
+        (self.schemas, paths, routed)
     }
 }
 

@@ -25,14 +25,17 @@ use super::{
     admin::{BASE, schema::components},
     idempotency::MAX_KEY,
 };
-use crate::bundle::{MAX_PATH_BYTES, MAX_RULES_PER_AD};
+use crate::{
+    bundle::{MAX_PATH_BYTES, MAX_RULES_PER_AD},
+    tracking::intake::read::MAX_NAME,
+};
 
 pub const PATH: &str = "/api/openapi.json";
 
 /// As [`crate::domain::Slug`] is read.
 pub const SLUG_PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,63}$";
 
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 14] = [
     ("tenants", "Operators, isolated from each other, and their settings."),
     ("channels", "Streams whose breaks are filled."),
     ("campaigns", "When ads run, for how much, and how often."),
@@ -42,7 +45,11 @@ const TAGS: [(&str, &str); 10] = [
     ("extensions", "Scripts, and what is mounted for a whole tenant."),
     ("history", "Bundles, versions, who changed what."),
     ("keys", "API keys."),
+    ("sinks", "Where events go, how far each sink is, and what could not be delivered."),
+    ("secrets", "Passwords and tokens of the receivers of sinks."),
     ("decisions", "Which ads play in a break."),
+    ("reports", "What was seen, clicked and paid."),
+    ("tracking", "What viewers saw and did."),
 ];
 
 /// Takes the routes apart from their description, and serves that as well.
@@ -83,6 +90,7 @@ pub fn document(described: &OpenApi) -> Value {
     }
     let mut schemas = described.pointer("/components/schemas").and_then(Value::as_object).cloned().unwrap_or_default();
     schemas.extend(components().iter().map(|(name, schema)| (name.clone(), schema.clone())));
+    schemas.extend(super::tracking::schema::components());
     let tags = TAGS.map(|(name, description)| json!({"name": name, "description": description}));
     json!({
         "openapi": "3.1.0",
@@ -172,10 +180,17 @@ fn parameters() -> Value {
             "schema": {"type": "integer", "minimum": 0, "maximum": MAX_RULES_PER_AD - 1}},
         "key": {"name": "key", "in": "path", "required": true, "description": "The key's number (not the key itself).",
             "schema": {"type": "integer", "minimum": 1, "maximum": i64::MAX}},
+        "secret": slug("secret", "The secret's name."),
+        "letter": {"name": "letter", "in": "path", "required": true, "description": "The dead letter's number.",
+            "schema": {"type": "integer", "minimum": 1, "maximum": i64::MAX}},
         "path": {"name": "path", "in": "path", "required": true,
             "description": "The script's path in the bundle, such as rules/kids.rhai; slashes may stand as they are.",
             "schema": {"type": "string", "pattern": "\\.rhai$", "minLength": 6, "maxLength": MAX_PATH_BYTES},
             "example": "rules/kids.rhai"},
+        "viewer": {"name": "viewer", "in": "path", "required": true,
+            "description": "Your name of the viewer, or our name of one session.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_NAME, "pattern": "^[^\\u0000-\\u001f/\\u007f]+$"},
+            "example": "anna"},
         "IfMatch": header("If-Match", "Change it only if its tag is one of these.", tags()),
         "IfNoneMatch": header("If-None-Match", "`*`: only if it does not exist yet.", tags()),
         "IfNoneMatchRead": header("If-None-Match", "The tag of what you have: 304 if that is still it.", tags()),
@@ -203,7 +218,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         "get" if tagged && !path.ends_with("/creative") => &["IfNoneMatchRead"],
         "put" => &["IfMatch", "IfNoneMatch"],
         "patch" => &["IfMatch"],
-        "delete" if !path.contains("/keys/") => &["IfMatch"],
+        "delete" if changes && !path.contains("/keys/") => &["IfMatch"],
         "post" if changes => &["IdempotencyKey"],
         _ => &[],
     };
@@ -215,6 +230,10 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     // What the path or the body names may not be there.
     if path.contains('{') || has_body || !changes {
         statuses.push(404);
+    }
+    if !changes {
+        // A platform key has to say which tenant it is about.
+        statuses.push(422);
     }
     if has_body {
         statuses.extend([400, 413, 415, 422]);
@@ -229,7 +248,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     match method {
         "post" if changes => statuses.extend([400, 409, 413, 422]),
         "put" | "patch" => statuses.extend([409, 412]),
-        "delete" => statuses.extend([409, 412]),
+        "delete" if changes => statuses.extend([409, 412]),
         _ => {}
     }
     let Some(responses) = fields.entry("responses").or_insert_with(|| json!({})).as_object_mut() else { return };

@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::document;
-use crate::http::admin;
+use crate::http::{admin, reports, tracking};
 
 fn served() -> Value {
-    document(&admin::described().to_openapi())
+    let mut described = admin::described().to_openapi();
+    described.merge(tracking::described().to_openapi());
+    described.merge(reports::described().to_openapi());
+    document(&described)
 }
 
 /// `(path, method, operation)` of all operations.
@@ -324,8 +327,11 @@ fn matches(pattern: &str, text: &str) -> bool {
     };
     let known: BTreeMap<&str, bool> = BTreeMap::from([
         (super::SLUG_PATTERN, text.parse::<crate::domain::Slug>().is_ok()),
+        ("^[^\\u0000-\\u001f\\u007f-\\u009f]+$", !text.is_empty() && !text.chars().any(char::is_control)),
         ("^https?:", text.starts_with("http:") || text.starts_with("https:")),
         ("^[A-Z]{3}$", text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())),
+        ("^[a-z][a-z0-9_]*$", text.parse::<crate::domain::EventType>().is_ok()),
+        ("^([01][0-9]|2[0-3]):[0-5][0-9]$", text.len() == 5 && text.parse::<jiff::civil::Time>().is_ok()),
         ("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", text.len() == 10 && text.split('-').count() == 3),
         ("^[0-9]+(\\.[0-9]{1,6})?$", decimals(6, 0)),
         ("^[0-9]+(\\.[0-9]{1,3}0{0,3})?$", decimals(3, 3)),

@@ -154,7 +154,7 @@ function listen() {
     const event = JSON.parse(data);
     const own = event.viewer === VIEWER;
     const text = element('strong', {}, event.event_type.replaceAll('_', ' '));
-    const item = element('li', {}, element('span', { className: 'stamp' }, `${clock(event.time)} `), text, ` ${event.ad}`);
+    const item = element('li', {}, element('span', { className: 'stamp' }, `${clock(event.time)} `), text, ` ${event.ad ?? ''}`);
     item.dataset.own = String(own);
     find('events').prepend(item);
     while (find('events').children.length > MAX_SHOWN_EVENTS) find('events').lastElementChild.remove();

@@ -10,10 +10,12 @@ use crate::{
         keys::{MAX_NAME, MAX_OVERLAP_SECONDS},
         validate::MAX_SCRIPT_CHARACTERS,
     },
+    tracking::sinks::vault::MAX_SECRET_CHARS,
 };
 
 pub(super) fn add(all: &mut Components) {
     keys(all);
+    sinks(all);
     extensions(all);
     history(all);
     all.insert("CreativeState".into(), creative_state());
@@ -73,6 +75,67 @@ fn keys(all: &mut Components) {
             json!({"overlap_seconds": 3600}),
         ),
     );
+}
+
+fn sinks(all: &mut Components) {
+    let secret = [("name!", reference("Slug")), ("updated_at!", time("When it was set last."))];
+    all.insert("Secret".into(), object("That there is a secret; never what it is.", &secret));
+    all.insert("SecretPage".into(), page(reference("Secret"), "secrets"));
+    let value = json!({"type": "string", "minLength": 1, "maxLength": MAX_SECRET_CHARS, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+        "description": "One line. Never shown again."});
+    all.insert(
+        "SecretValue".into(),
+        super::parts::with_example(object("What a secret is.", &[("value!", value)]), json!({"value": "s3cr3t"})),
+    );
+    let id = || json!({"type": "integer", "minimum": 0});
+    let failure = object(
+        "Why a sink does not get on.",
+        &[
+            ("attempts!", json!({"type": "integer", "minimum": 1, "description": "In a row."})),
+            ("error!", json!({"type": "string"})),
+            ("at!", time("Of the last attempt.")),
+        ],
+    );
+    all.insert("SinkFailure".into(), failure);
+    all.insert(
+        "SinkState".into(),
+        object(
+            "A sink and how far it is.",
+            &[
+                ("name!", json!({"type": "string", "description": "The mount's `name`, or the script's name and a hash of its configuration."})),
+                ("use!", json!({"type": ["string", "null"], "description": "The script; null: it is mounted no more."})),
+                ("position!", about(or_null(id()), "The last event that was delivered or given up; null: it has not begun.")),
+                ("moved_at!", or_null(time("When it last moved."))),
+                ("behind!", about(id(), "Events that are still to come, counted to 100000.")),
+                ("failure!", about(or_null(reference("SinkFailure")), "Null while all is well.")),
+                ("dead_letters!", about(id(), "Batches that it gave up.")),
+            ],
+        ),
+    );
+    all.insert(
+        "SinkStates".into(),
+        object("A tenant's sinks.", &[("items!", json!({"type": "array", "items": reference("SinkState")}))]),
+    );
+    all.insert(
+        "DeadLetter".into(),
+        object(
+            "A batch of events that a receiver would not take.",
+            &[
+                ("id!", id()),
+                ("sink!", json!({"type": "string"})),
+                ("first_event!", id()),
+                ("last_event!", id()),
+                ("attempts!", id()),
+                ("error!", json!({"type": "string", "description": "Of the last attempt."})),
+                ("at!", time("Of the last attempt.")),
+                ("replay_at!", or_null(time("Since when it is to be delivered again; null: it is not."))),
+            ],
+        ),
+    );
+    all.insert("DeadLetterPage".into(), page(reference("DeadLetter"), "dead letters, oldest first"));
+    let to = json!({"type": "string", "minLength": 1, "maxLength": MAX_TEXT,
+        "description": "Another mounted sink that is to deliver it."});
+    all.insert("Replay".into(), super::parts::with_example(object("Who delivers it.", &[("sink", to)]), json!({})));
 }
 
 fn extensions(all: &mut Components) {

@@ -7,7 +7,7 @@ use super::{
     parts::{cpm, host, money, priority, script_name, seconds, text, url, url_template, with_example},
     patch_of, reference,
 };
-use crate::bundle::*;
+use crate::{bundle::*, domain::MAX_CUSTOM_TYPE};
 
 pub(super) fn add(all: &mut Components) {
     for (name, schema, many) in [
@@ -56,6 +56,18 @@ fn tenant() -> Value {
                     "rate_limit_per_minute",
                     json!({"type": "integer", "minimum": 1, "maximum": MAX_RATE_LIMIT,
                 "default": DEFAULT_RATE_LIMIT, "description": "Requests of all its players together."}),
+                ),
+                (
+                    "report_time",
+                    json!({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", "default": "02:00",
+                "description": "When its clock shows this, the day before is closed and its report made."}),
+                ),
+                ("privacy", reference("Privacy")),
+                (
+                    "event_types",
+                    json!({"type": "array", "maxItems": MAX_EVENT_TYPES, "uniqueItems": true,
+                "items": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$", "maxLength": MAX_CUSTOM_TYPE},
+                "description": "Names of events that it reports beside ours.", "examples": [["trailer_opened"]]}),
                 ),
             ],
         ),

@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn schemas_have_the_members_that_the_readers_know() {
         let yaml = "\
-tenant: { slug: a, x: 1 }
+tenant: { slug: a, x: 1, privacy: { x: 1 } }
 channels: [ { slug: c, hls_manifest_url: \"https://x.example.com/a\", x: 1, pre_roll: { max_duration_seconds: 1, x: 1 },
   ad_server: { vast_url: \"https://x.example.com/v\", x: 1 } } ]
 campaigns: [ { slug: p, x: 1, frequency_cap: { impressions: 1, per: hour, x: 1 } } ]
@@ -211,6 +211,7 @@ extensions: { x: 1, targeting: [ { use: \"shipped:geo\", x: 1 } ], sinks: [ { us
         let errors = crate::bundle::parse(&crate::bundle::BundleFiles { files }).expect_err("unknown keys");
         for (field, name) in [
             ("tenant.x", "Tenant"),
+            ("tenant.privacy.x", "Privacy"),
             ("channels[0].x", "Channel"),
             ("channels[0].pre_roll.x", "PreRoll"),
             ("channels[0].ad_server.x", "AdServer"),

@@ -47,6 +47,29 @@ pub(super) fn add(all: &mut Components) {
             &[("max_duration_seconds!", about(seconds(MAX_BREAK_DURATION), "Seconds that it may last."))],
         ),
     );
+    all.insert(
+        "Privacy".into(),
+        object(
+            "What is kept of viewers, and for how long.",
+            &[
+                (
+                    "address",
+                    json!({"type": "string", "enum": ["truncate", "hash", "drop"], "default": "truncate",
+                "description": "Of an address: its network, a keyed hash that names nobody, or nothing."}),
+                ),
+                (
+                    "respect_opt_out",
+                    json!({"type": "boolean", "default": true,
+                "description": "Whether Do-Not-Track, Global Privacy Control, limited ad tracking and refused consent take names, addresses and attribution from events. They count all the same."}),
+                ),
+                (
+                    "retention_days",
+                    json!({"type": "integer", "minimum": 1, "maximum": MAX_RETENTION_DAYS, "default": 90,
+                "description": "How long single events are kept; their sums stay."}),
+                ),
+            ],
+        ),
+    );
     all.insert("AdServer".into(), object("An external ad server that answers with VAST or VMAP.", &[
         ("vast_url!", url_template("Its address, with macros in brackets, such as `[CACHEBUSTING]`.")),
         ("timeout_ms", json!({"type": "integer", "minimum": 50, "maximum": MAX_AD_SERVER_TIMEOUT_MS,
@@ -67,15 +90,13 @@ pub(super) fn add(all: &mut Components) {
             "description": "Conditions that must all hold for the ad to play.",
         }),
     );
-    let mount = |extra: (&str, Value), what: &str| {
-        object(
-            what,
-            &[
-                ("use!", script_name("`shipped:…` or the path of one of the tenant's scripts.", &["rules/kids.rhai"])),
-                ("config", reference("Config")),
-                extra,
-            ],
-        )
+    let mount = |extra: &[(&str, Value)], what: &str| {
+        let mut members = vec![
+            ("use!", script_name("`shipped:…` or the path of one of the tenant's scripts.", &["rules/kids.rhai"])),
+            ("config", reference("Config")),
+        ];
+        members.extend(extra.iter().cloned());
+        object(what, &members)
     };
     let on_error = json!({"type": "string", "enum": ["open", "closed"], "default": "open",
         "description": "When it fails: go on without it, or let no ad pass."});
@@ -83,9 +104,14 @@ pub(super) fn add(all: &mut Components) {
         "description": "Hosts that it may reach; none by default."});
     all.insert(
         "TargetingMount".into(),
-        mount(("on_error", on_error), "A targeting rule that is asked in every decision."),
+        mount(&[("on_error", on_error)], "A targeting rule that is asked in every decision."),
     );
-    all.insert("SinkMount".into(), mount(("allow_hosts", allow_hosts), "A sink that gets every event."));
+    let name = about(
+        reference("Slug"),
+        "Its place in the journal hangs on it. Without one it hangs on `config`: what is changed begins anew.",
+    );
+    let of_sink = [("name", name), ("allow_hosts", allow_hosts)];
+    all.insert("SinkMount".into(), mount(&of_sink, "A sink that gets every event."));
     let percent = |low: i64, default: i64, what: &str| json!({"type": "integer", "minimum": low, "maximum": 100, "default": default, "description": what});
     let stand_in = script_name("What is tried in its place.", &["rules/kids-2.rhai"]);
     all.insert(
