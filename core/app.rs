@@ -35,6 +35,7 @@ use crate::{
         ops::{Check, Ops, install_metrics},
         player::Counters,
         request_id::RequestIds,
+        tracking::{Live, LiveParts, Tracking},
     },
     ledger::Ledger,
     origin::OriginContext,
@@ -43,11 +44,24 @@ use crate::{
     secret::{KEY_VARIABLE, MasterKey, random_key},
     session::{self, SessionSettings, Sessions},
     store::Store,
-    tracking::{Journal, SinkRunner, sinks::SinkTiming},
+    tracking::{
+        Intake, Journal, Outbox, Rollups, SinkRunner,
+        intake::{Judge, TrafficLists},
+        journal,
+        outbox::{self, BeaconTiming},
+        sinks::{SinkTiming, Tools, vault::Vault},
+    },
 };
 
 /// The database file inside the data folder.
 const DATABASE_FILE: &str = "cuetone.db";
+
+/// The journal's folder inside the data folder.
+const JOURNAL_FOLDER: &str = "journal";
+
+/// What the journal may hold while the database is away: half a day of 500 events a second. A disk that runs full takes
+/// the whole server down.
+const MAX_JOURNAL_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 
 /// A server that is built and not yet listening.
 pub struct App {
@@ -56,12 +70,15 @@ pub struct App {
     pub sessions: Arc<Sessions>,
     pub creatives: Arc<Creatives>,
     router: Router,
-    journal: Arc<Journal>,
+    pub journal: Arc<Journal>,
     sinks: Arc<SinkRunner>,
+    outbox: Arc<Outbox>,
     ledger: Arc<Ledger>,
     decisions: Arc<DecisionLog>,
+    rollups: Rollups,
     keys: Arc<KeyRing>,
     geo: Option<Arc<GeoDatabase>>,
+    live: Arc<Live>,
     stopping: Arc<AtomicBool>,
     closing: signal::Sender<bool>,
     tenants_dir: Option<PathBuf>,
@@ -104,15 +121,27 @@ impl App {
         let origins = Arc::new(OriginContext::new(outbound.clone(), clock.clone(), config.outbound.timeout(), stale));
         let creatives = Creatives::new(origins.clone());
         let ledger = Ledger::new(store.clone(), format!("{:016x}", rand::random::<u64>()), clock.clone());
-        let journal = Journal::start(ledger.clone());
-        let sinks = Arc::new(SinkRunner::new(
-            store.clone(),
-            journal.clone(),
-            outbound.clone(),
-            clock.clone(),
-            Arc::new(rand::random::<f64>),
-            SinkTiming::default(),
-        ));
+        let journal = Journal::open(journal::Parts {
+            folder: &config.data_dir.join(JOURNAL_FOLDER),
+            max_bytes: MAX_JOURNAL_BYTES,
+            random: rand::random::<u32>(),
+            clock: &*clock,
+            ledger: ledger.clone(),
+            store: store.clone(),
+        });
+        let journal = journal.with_context(|| format!("the journal in {}", config.data_dir.display()))?;
+        let vault = Vault::new(store.clone(), master_key.clone());
+        let sinks = Arc::new(SinkRunner::new(Tools {
+            store: store.clone(),
+            journal: journal.clone(),
+            outbound: outbound.clone(),
+            vault: vault.clone(),
+            data_dir: config.data_dir.clone(),
+            node: format!("{:016x}", rand::random::<u64>()),
+            clock: clock.clone(),
+            random: Arc::new(rand::random::<f64>),
+            timing: SinkTiming::default(),
+        }));
         let extensions = Extensions::new(monotonic())?;
         let registry = Registry::new(Parts {
             store: store.clone(),
@@ -121,10 +150,11 @@ impl App {
             creatives: creatives.clone(),
             sinks: sinks.clone(),
             ledger: ledger.clone(),
-            master_key,
+            master_key: master_key.clone(),
             clock: clock.clone(),
         });
         registry.follow_store().await?;
+        let rollups = Rollups::new(store.clone(), clock.clone(), background::report_tenants(registry.clone()));
         let settings = SessionSettings {
             idle: config.session.idle_ttl(),
             max: config.session.max,
@@ -136,6 +166,15 @@ impl App {
             clock: clock.clone(),
             monotonic: monotonic(),
             random: Arc::new(rand::random::<u64>),
+        });
+        let days = registry.clone();
+        let outbox = Outbox::start(outbox::Parts {
+            store: store.clone(),
+            demand: demand.clone(),
+            master_key,
+            clock: clock.clone(),
+            day_of: Arc::new(move |tenant, at| days.day_of(tenant, at)),
+            timing: BeaconTiming::default(),
         });
         let log = DecisionLog::start(store.clone());
         let decider = Decider::new(decider::Parts {
@@ -150,17 +189,29 @@ impl App {
             journal: journal.clone(),
             decider: decider.clone(),
             demand,
+            outbox: outbox.clone(),
             clock: clock.clone(),
             random: Arc::new(rand::random::<u64>),
             settings,
         });
         let stopping = Arc::new(AtomicBool::new(false));
         let (closing, closed) = signal::channel(false);
+        let lists = traffic_lists(config)?;
+        let countries = geo.as_ref().map(|geo| geo.clone() as Arc<dyn Geo>);
+        let intake = Intake::new(journal.clone(), Judge { traffic: lists, geo: countries });
+        let live = Live::new(LiveParts {
+            store: store.clone(),
+            sessions: sessions.clone(),
+            clock: clock.clone(),
+            node: format!("{:016x}", rand::random::<u64>()),
+            closed: closed.clone(),
+        });
         let player = Arc::new(Player {
             registry: registry.clone(),
             sessions: sessions.clone(),
             creatives: creatives.clone(),
             journal: journal.clone(),
+            intake,
             clock: clock.clone(),
             decider,
             random: Arc::new(rand::random::<u64>),
@@ -187,9 +238,11 @@ impl App {
             creatives: creatives.clone(),
             extensions,
             keys: keys.clone(),
+            vault,
             clock: clock.clone(),
             random: Arc::new(random_key),
         });
+        let tracking = Arc::new(Tracking { player: player.clone(), admin: admin.clone(), live: live.clone() });
         let ops = Ops::new(checks(&store, &stopping), handle);
         let dashboard = config
             .dashboard
@@ -201,16 +254,19 @@ impl App {
         }
         Ok(Self {
             keys,
-            router: http::router(player, ops, admin, dashboard),
+            router: http::router(player, ops, admin, tracking, dashboard),
             registry,
             store,
             sessions,
             creatives,
             journal,
             sinks,
+            outbox,
             ledger,
             decisions: log,
+            rollups,
             geo,
+            live,
             stopping,
             closing,
             tenants_dir: config.tenants_dir.clone(),
@@ -260,6 +316,7 @@ impl App {
         }
         background.iter().for_each(JoinHandle::abort);
         self.journal.shutdown().await;
+        self.outbox.shutdown().await;
         self.decisions.shutdown().await;
         if let Err(error) = self.ledger.shutdown().await {
             // Its leases run out by themselves.
@@ -283,6 +340,19 @@ fn checks(store: &Store, stopping: &Arc<AtomicBool>) -> Vec<Check> {
         async move { if stopping { Err("the server is stopping".to_owned()) } else { Ok(()) } }
     });
     vec![database, running]
+}
+
+/// The lists of who is no viewer, as the files have them now.
+fn traffic_lists(config: &Config) -> anyhow::Result<TrafficLists> {
+    let read = |path: &Option<PathBuf>, name: &str| {
+        let text = path.as_ref().map(|path| {
+            std::fs::read_to_string(path).with_context(|| format!("{name}: {} cannot be read", path.display()))
+        });
+        text.transpose()
+    };
+    let bots = read(&config.tracking.bots_file, "tracking.bots_file")?;
+    let centres = read(&config.tracking.data_centres_file, "tracking.data_centres_file")?;
+    TrafficLists::read(bots.as_deref(), centres.as_deref()).map_err(|error| anyhow!("tracking: {error}"))
 }
 
 fn client_config(config: &Config, geo: Option<&Arc<GeoDatabase>>) -> anyhow::Result<ClientConfig> {

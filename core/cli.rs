@@ -4,8 +4,11 @@ mod bundle;
 mod decisions;
 mod export;
 mod keys;
+mod reports;
 pub mod rules;
 mod serve;
+mod sinks;
+mod tracking;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -42,6 +45,15 @@ enum Command {
     /// Look at what was decided, and decide it again with other rules.
     #[command(subcommand)]
     Decisions(decisions::DecisionsCommand),
+    /// Check, close, recount and export reports.
+    #[command(subcommand)]
+    Reports(reports::ReportsCommand),
+    /// See that events are counted.
+    #[command(subcommand)]
+    Tracking(tracking::TrackingCommand),
+    /// See how sinks do, and deliver again what they could not.
+    #[command(subcommand)]
+    Sinks(sinks::SinksCommand),
     /// Write and test rule scripts.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -89,6 +101,9 @@ pub fn run() -> ExitCode {
         Command::Export(export) => export.run(),
         Command::Keys(command) => command.run(),
         Command::Decisions(command) => command.run(),
+        Command::Reports(command) => command.run(),
+        Command::Tracking(command) => command.run(),
+        Command::Sinks(command) => command.run(),
         Command::Rules(command) => return rules::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cuetone", &mut std::io::stdout());

@@ -13,6 +13,7 @@ use crate::{
     registry::Registry,
     session::Sessions,
     store::Store,
+    tracking::rollup::{Tenants, calendar::ReportSettings},
 };
 
 /// How often the database is asked whether another process has changed a tenant, where it cannot tell by itself.
@@ -43,10 +44,14 @@ impl App {
             tokio::spawn(follow(self.registry.clone(), self.keys.clone(), self.store.clone())),
             tokio::spawn(forget(self.store.clone())),
             tokio::spawn(gauges(self.sessions.clone(), self.creatives.clone())),
+            tokio::spawn(self.live.clone().tell_others()),
             tokio::spawn(self.creatives.clone().run()),
+            tokio::spawn(self.outbox.clone().run()),
             tokio::spawn(self.ledger.clone().run(ends)),
             tokio::spawn(end_campaigns(self.registry.clone(), ended)),
             tokio::spawn(end_trials(self.registry.clone())),
+            tokio::spawn(self.rollups.clone().run()),
+            tokio::spawn(self.rollups.clone().run_schedule()),
         ];
         tasks.extend(self.geo.clone().map(|geo| tokio::spawn(geo.run())));
         if let Some(dir) = &self.tenants_dir {
@@ -54,6 +59,18 @@ impl App {
         }
         Ok(tasks)
     }
+}
+
+/// What reports must know of the tenants, as they are when it is asked.
+pub(super) fn report_tenants(registry: Arc<Registry>) -> Tenants {
+    Arc::new(move || {
+        let snapshot = registry.snapshot();
+        let settings = snapshot.tenants.iter().map(|(slug, tenant)| {
+            let known = ReportSettings::of(&tenant.manifest.tenant);
+            (slug.clone(), ReportSettings { sinks: tenant.sinks().map(|(name, _)| name).collect(), ..known })
+        });
+        settings.collect()
+    })
 }
 
 /// Activates what other processes change. PostgreSQL tells at once; a file has to be asked.

@@ -8,6 +8,7 @@ use crate::{
     extension::{
         Candidate, DetectInput, ExtensionError, FillInput, Point, RequestContext, RuleInput, SinkInput, Verdict, check,
         rhai::{Ran, Script, Usage, api::avail::kind_text},
+        secrets,
     },
 };
 
@@ -151,7 +152,8 @@ fn fill(script: &Script, given: &FillGiven) -> Result<Outcome, AskError> {
 fn deliver(script: &Script, given: &SinkGiven) -> Result<Outcome, AskError> {
     let events: Result<Vec<_>, String> = given.events.iter().map(super::given::EventGiven::to_domain).collect();
     let events = events.map_err(AskError::Input)?;
-    let input = SinkInput { tenant: "acme", events: &events, config: &given.config };
+    let config = secrets::hide_for_trial(&given.config);
+    let input = SinkInput { tenant: "acme", events: &events, config: &config };
     let ran = script.clone().sink().run(&input)?;
     checked(
         script,

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::{
     domain::{
-        Avail, AvailId, AvailKind, Beaconing, DeviceType, Event, EventType, Moment, Money, Position, Slug, Span, Viewer,
+        Avail, AvailId, AvailKind, CountedBy, DeviceType, Event, EventType, Moment, Money, More, Position, Slug, Span,
+        Traffic, Viewer,
     },
     extension::{LocalTime, PlacedCue, Window},
     media::cue::{Cue, CueKind, Dialect, Signal},
@@ -169,8 +170,12 @@ pub struct EventGiven {
     pub device: DeviceType,
     #[serde(default)]
     pub geo: String,
+    pub counted_by: Option<CountedBy>,
     #[serde(default)]
-    pub counted_by: Beaconing,
+    pub traffic: Traffic,
+    pub error_code: Option<u16>,
+    pub value: Option<i64>,
+    pub more: Option<More>,
     #[serde(default)]
     pub price: Option<Money>,
 }
@@ -386,8 +391,7 @@ impl EventGiven {
     pub fn to_domain(&self) -> Result<Event, String> {
         let or = |slug: &Option<Slug>, default: &str| slug.clone().map_or_else(|| default.parse(), Ok);
         let of_viewer = !self.event_type.is_about_budget();
-        Ok(Event {
-            tenant: or(&self.tenant, "acme")?,
+        let event = Event {
             channel: Some(or(&self.channel, "news")?).filter(|_| of_viewer),
             session: self.session.clone(),
             viewer: self.viewer.as_deref().map(Into::into),
@@ -395,12 +399,16 @@ impl EventGiven {
             pod_position: self.pod_position,
             ad: Some(or(&self.ad, "ad")?).filter(|_| of_viewer),
             campaign: self.campaign.clone(),
-            event_type: self.event_type,
-            time: Moment::from_secs_f64(self.time),
             device: self.device,
             geo: self.geo.as_str().into(),
-            counted_by: Some(self.counted_by).filter(|_| of_viewer),
+            counted_by: Some(self.counted_by.unwrap_or(CountedBy::Segment)).filter(|_| of_viewer),
+            traffic: self.traffic,
             price: self.price.unwrap_or_default(),
-        })
+            error_code: self.error_code,
+            value: self.value,
+            more: self.more.clone().map(Box::new),
+            ..Event::new(or(&self.tenant, "acme")?, self.event_type, Moment::from_secs_f64(self.time))
+        };
+        Ok(event.identified())
     }
 }
