@@ -36,3 +36,9 @@ mod items;
 mod keys;
 #[path = "admin/pages.rs"]
 mod pages;
+#[path = "admin/reports.rs"]
+mod reports;
+#[path = "admin/sinks.rs"]
+mod sinks;
+#[path = "admin/tracking.rs"]
+mod tracking;

@@ -26,10 +26,22 @@ mod node;
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 /// A debug build on a busy machine opens its database and compiles its scripts in this time.
 const START_DEADLINE: Duration = Duration::from_secs(60);
+/// Opens the demo's API to the scripts: they read what was counted.
+const PLATFORM_KEY: &str = "fast_platform_of-the-browser-tests-of-cuetone";
 
 #[test]
 fn live_plays_for_a_minute_through_a_whole_break_in_chromium_with_hls_js() {
     play("live");
+}
+
+#[test]
+fn what_was_on_screen_in_three_breaks_is_what_segments_counted_and_a_seek_back_adds_nothing() {
+    play("segments");
+}
+
+#[test]
+fn what_was_on_screen_in_three_breaks_is_what_a_player_reported_by_its_tracking_document() {
+    play("reports");
 }
 
 #[test]
@@ -77,7 +89,8 @@ fn play(scenario: &str) {
 }
 
 fn node(arguments: &[&str]) -> Output {
-    run(Command::new("node").args(arguments).env("MODULES", modules("browser")), "node")
+    let modules = modules("browser");
+    run(Command::new("node").args(arguments).env("MODULES", modules).env("CUETONE_PLATFORM_KEY", PLATFORM_KEY), "node")
 }
 
 /// `cuetone demo` on a free port with a data folder of its own; stopped when dropped.
@@ -95,6 +108,7 @@ impl Demo {
         let process = Command::new(env!("CARGO_BIN_EXE_cuetone"))
             .args(["demo", "--listen", &address.to_string(), "--data"])
             .arg(data.path().join("data"))
+            .env("CUETONE_PLATFORM_KEY", PLATFORM_KEY)
             .stdout(log.try_clone().expect("log"))
             .stderr(log)
             .stdin(Stdio::null())

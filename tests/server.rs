@@ -10,6 +10,8 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+#[path = "server/ad_server.rs"]
+mod ad_server;
 #[path = "server/harness.rs"]
 mod harness;
 #[path = "server/mmdb.rs"]
@@ -25,6 +27,8 @@ mod postgres;
 mod beacons;
 #[path = "server/changes.rs"]
 mod changes;
+#[path = "server/client_tracking.rs"]
+mod client_tracking;
 #[path = "server/cluster.rs"]
 mod cluster;
 #[path = "server/decisions.rs"]
@@ -37,6 +41,8 @@ mod geo;
 mod guard;
 #[path = "server/hostile.rs"]
 mod hostile;
+#[path = "server/ledger.rs"]
+mod ledger;
 #[path = "server/live.rs"]
 mod live;
 #[path = "server/operations.rs"]

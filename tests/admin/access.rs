@@ -33,10 +33,17 @@ fn filled(path: &str, tenant: &str, key: &str) -> String {
         ("{index}", "0"),
         ("{key}", key),
         ("{path}", "rules/kids.rhai"),
+        ("{viewer}", "anna"),
+        ("{secret}", "shop"),
+        ("{letter}", "1"),
     ];
     let filled = ids.iter().fold(path.to_owned(), |path, (name, id)| path.replace(name, id));
     assert!(!filled.contains('{'), "the walk does not know an id for {filled}");
-    filled
+    // These are about the key's own tenant unless another is named.
+    let named = ["tracking/live", "tracking/ledger", "tracking/viewers/", "reports"]
+        .iter()
+        .any(|part| path.starts_with(&format!("/api/v1/{part}")));
+    if named { format!("{filled}?tenant={tenant}") } else { filled }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

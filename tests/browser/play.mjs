@@ -1,7 +1,8 @@
-// node play.mjs live|vod|page BASE_URL: plays the demo in Chromium and says what is wrong with it.
+// node play.mjs live|vod|page|segments|reports BASE_URL: plays the demo in Chromium and says what is wrong with it.
 // Exit code 0 and a short report, or 1 and the reason. Started by tests/browser.rs.
 import assert from 'node:assert/strict';
 import { breaks, checkBreak, longestJump, longestStall, runs, settled, startOf } from './analyse.mjs';
+import { adsOf, checkCounted, checkTimes, counted } from './count.mjs';
 import { browser, playerServer, until, watchScript } from './harness.mjs';
 
 // A viewer notices half a second. Jumps are judged alike: a player that skips a hole hides one.
@@ -36,13 +37,19 @@ function checkSmooth(samples) {
 }
 
 /** Plays a channel with hls.js until `done(samples)`; answers all that was seen. */
-async function playWithHlsJs(chromium, tenant, channel, what, seconds, done) {
+function playWithHlsJs(chromium, tenant, channel, what, seconds, done) {
+  return playUrl(chromium, `${base}/fast/${tenant}/${channel}.m3u8?session_id=${session}`, what, seconds, done);
+}
+
+/** The same by address; `atStart` and `atEnd` may do something in the page. */
+async function playUrl(chromium, url, what, seconds, done, atStart = () => {}, atEnd = () => {}) {
   const server = await playerServer();
   const page = await chromium.newPage();
   let samples = [];
   try {
     await page.goto(server.url);
-    await page.evaluate((url) => window.play(url), `${base}/fast/${tenant}/${channel}.m3u8?session_id=${session}`);
+    await page.evaluate((url) => window.play(url), url);
+    await atStart(page);
     await until(what, seconds, async () => {
       const state = await page.evaluate(() => ({ watched: window.watched, errors: window.hlsErrors }));
       samples = state.watched.samples;
@@ -51,8 +58,9 @@ async function playWithHlsJs(chromium, tenant, channel, what, seconds, done) {
       assert.equal(state.watched.mediaError, null, 'media error');
       return done(samples, state.watched);
     });
+    const more = await atEnd(page);
     const { errors, cues } = await page.evaluate(() => ({ errors: window.hlsErrors, cues: window.cues }));
-    return { samples, errors, cues };
+    return { samples, errors, cues, more };
   } finally {
     if (samples.length > 0) console.log(describe(samples));
     const errors = await page.evaluate(() => window.hlsErrors).catch(() => []);
@@ -113,6 +121,71 @@ async function vod(chromium) {
   checkSubtitles(cues, content);
 }
 
+/** What the store has of this viewer. */
+async function storedEvents(tenant) {
+  const headers = { 'x-api-key': process.env.CUETONE_PLATFORM_KEY };
+  const response = await fetch(`${base}/api/v1/tracking/viewers/${session}?tenant=${tenant}`, { headers });
+  assert.equal(response.status, 200, `the viewer's events: ${response.status}`);
+  const lines = (await response.text()).trim().split('\n').map((line) => JSON.parse(line));
+  assert.equal(lines.at(-1).kind, 'end', 'the export was cut off');
+  return lines.filter(({ kind }) => kind === 'event');
+}
+
+const threeBreaks = (samples) => breaks(runs(samples)).filter(({ complete }) => complete).length >= 3;
+
+/** Three breaks, then back into the last one: what was on screen counts, once. */
+async function segments(chromium) {
+  const [tenant, channel] = ['wkkworld', 'news'];
+  let before;
+  const seekBack = async (page) => {
+    before = counted(await storedEvents(tenant));
+    const at = await page.evaluate(() => { video.currentTime -= 18; return video.currentTime; });
+    await until('playback after the seek', 30, () => page.evaluate((at) => video.currentTime > at + 6, at));
+    // And as a player does that has forgotten what it fetched.
+    const urls = await page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.includes('/ad/')));
+    assert.ok(urls.length > 10, `${urls.length} ad segments were fetched`);
+    for (const url of urls) {
+      const { status } = await fetch(url, { redirect: 'manual' });
+      assert.equal(status, 302, `${url} again`);
+    }
+    return counted(await storedEvents(tenant));
+  };
+  const url = `${base}/fast/${tenant}/${channel}.m3u8?session_id=${session}`;
+  const { samples, more: after } = await playUrl(chromium, url, 'three whole breaks', 280, threeBreaks, undefined, seekBack);
+  checkSmooth(samples);
+  assert.deepEqual(after, before, 'a seek back and segments fetched again add events');
+  const seen = adsOf(breaks(runs(samples)).filter(({ complete }) => complete));
+  checkCounted(seen, after, 'segment');
+  // A server knows of a moment by the segment that shows it.
+  checkTimes(after, 2 + 1);
+}
+
+/** The same where the player reports, by what the tracking URL tells it. */
+async function reports(chromium) {
+  const [tenant, channel] = ['wkkworld', 'news'];
+  const body = JSON.stringify({ adsParams: { session_id: session }, reportingMode: 'client' });
+  const begun = await fetch(`${base}/v1/session/${tenant}/${channel}`, { method: 'POST', body }).then((answer) => answer.json());
+  const report = (page) => page.evaluate((url) => window.report(url), base + begun.trackingUrl);
+  const { samples, more: told } = await playUrl(chromium, base + begun.manifestUrl, 'three whole breaks', 280, threeBreaks, report,
+    (page) => page.evaluate(() => window.reported));
+  checkSmooth(samples);
+  assert.deepEqual(told.errors, [], 'the player could not report');
+  const events = counted(await storedEvents(tenant));
+  const seen = adsOf(breaks(runs(samples)).filter(({ complete }) => complete));
+  checkCounted(seen, events, 'client');
+  checkTimes(events, 2);
+  // Where the tracking document says that an ad starts, it was on screen. A busy machine shows a picture a little late,
+  // but not every one.
+  const late = seen.map(({ picture, from }) => {
+    const starts = told.ads.filter(({ adTitle }) => adTitle.toLowerCase().startsWith(picture)).map(({ startTimeInSeconds }) => startTimeInSeconds);
+    const nearest = Math.min(...starts.map((start) => Math.abs(start - from)));
+    assert.ok(nearest < 2, `${picture} was on screen from ${from.toFixed(1)} s on, the tracking document says ${starts}`);
+    return nearest;
+  });
+  const usual = late.toSorted((a, b) => a - b)[Math.floor((late.length - 1) / 2)];
+  assert.ok(usual < 0.5, `ads were on screen ${late.map((one) => one.toFixed(1))} s away from where the document says`);
+}
+
 /** The demo's own page, played by the browser itself. */
 async function demoPage(chromium) {
   const page = await chromium.newPage();
@@ -155,8 +228,8 @@ async function demoPage(chromium) {
   }
 }
 
-const scenarios = { live, vod, page: demoPage };
-assert.ok(scenarios[scenario] && base, 'usage: node play.mjs live|vod|page BASE_URL');
+const scenarios = { live, vod, page: demoPage, segments, reports };
+assert.ok(scenarios[scenario] && base, 'usage: node play.mjs live|vod|page|segments|reports BASE_URL');
 const chromium = await browser();
 try {
   await scenarios[scenario](chromium);

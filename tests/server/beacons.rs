@@ -1,6 +1,6 @@
 //! Ad-segment addresses: they lead to the CDN, count once, and cannot be made up.
 
-use cuetone::domain::{Beaconing, Event, EventType};
+use cuetone::domain::{CountedBy, Event, EventType, Traffic};
 use reqwest::Method;
 use url::Url;
 
@@ -72,7 +72,7 @@ async fn each_event_counts_once_per_session_break_and_ad_and_the_player_is_sent_
     assert!(
         events
             .iter()
-            .all(|event| event.viewer.as_deref() == Some("anna") && event.counted_by == Some(Beaconing::Segment))
+            .all(|event| event.viewer.as_deref() == Some("anna") && event.counted_by == Some(CountedBy::Segment))
     );
     assert!(events.iter().all(|event| {
         event.campaign.as_ref().is_some_and(|c| c.as_str() == format!("of-{}", event.ad.as_ref().expect("an ad")))
@@ -214,7 +214,7 @@ async fn stitch_counting_is_one_impression_per_ad_and_labelled() {
     .await;
     let events = server.events().await;
     assert_eq!(events.len(), 2);
-    assert!(events.iter().all(|e| e.event_type == EventType::Impression && e.counted_by == Some(Beaconing::Stitch)));
+    assert!(events.iter().all(|e| e.event_type == EventType::Impression && e.counted_by == Some(CountedBy::Stitch)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -254,4 +254,31 @@ async fn two_viewers_who_give_the_same_name_are_both_counted() {
     let impressions = events.iter().filter(|event| event.event_type == EventType::Impression);
     assert_eq!(impressions.count(), 2);
     assert!(events.iter().all(|event| event.viewer.as_deref() == Some("anna")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_robot_s_events_are_kept_and_nobody_pays_for_them() {
+    let (server, urls) = in_a_break(LIVE, JOIN).await;
+    let robot = [("user-agent", "Mozilla/5.0 (compatible; Examplebot/1.0)")];
+    assert_eq!(server.request(Method::GET, urls[0].as_str(), &robot).await.status, 302, "it gets what it asks for");
+    let events = server.events().await;
+    assert!(!events.is_empty() && events.iter().all(|event| event.traffic == Traffic::Bot && !event.is_billable()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn viewers_who_opted_out_are_counted_without_their_name() {
+    let named = "/fast/acme/live.m3u8?session_id=anna";
+    for (path, headers) in [
+        (named.to_owned(), &[("dnt", "1")][..]),
+        (named.to_owned(), &[("sec-gpc", "1")]),
+        (format!("{named}&lmt=1"), &[]),
+        (format!("{named}&us_privacy=1YYN"), &[]),
+        (format!("{named}&gdpr=1"), &[]),
+    ] {
+        let (server, urls) = in_a_break(&path, JOIN).await;
+        server.request(Method::GET, urls[0].as_str(), headers).await;
+        let events = server.events().await;
+        assert!(!events.is_empty() && events.iter().all(|event| event.viewer.is_none()), "{path} {headers:?}");
+        assert!(events.iter().any(Event::is_billable), "they count all the same");
+    }
 }

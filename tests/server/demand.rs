@@ -1,84 +1,12 @@
 //! Ads of other ad servers, from the tag to the playlist and back to the ad server's beacons.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-use axum::{
-    Router,
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
-};
-use parking_lot::Mutex;
+use std::time::{Duration, Instant};
 
 use crate::{
+    ad_server::AdServer,
     harness::{Server, Yaml, within},
     origin::{Packaging, Stream},
 };
-
-/// An ad server that answers what it is told and keeps what it is asked.
-struct AdServer {
-    address: SocketAddr,
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    answer: Mutex<String>,
-    delay: Mutex<Duration>,
-    asked: Mutex<Vec<(String, HeaderMap)>>,
-}
-
-impl AdServer {
-    async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared::default());
-        let router = Router::new().fallback(answer).with_state(shared.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, shared }
-    }
-    fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
-    }
-    /// Answers with a pod of these ads, each by name and seconds.
-    fn offers(&self, ads: &[(&str, u32, &str)]) {
-        let ad = |(at, (id, seconds, media)): (usize, &(&str, u32, &str))| {
-            let beacon = |event: &str| self.url(&format!("beacon/{id}/{event}"));
-            format!(
-                r#"<Ad id="{id}" sequence="{}"><InLine><AdSystem>test</AdSystem><AdTitle>{id}</AdTitle>
-                <Impression><![CDATA[{}?cb=[CACHEBUSTING]]]></Impression><Creatives><Creative><UniversalAdId idRegistry="test">{id}</UniversalAdId>
-                <Linear><Duration>00:00:{seconds:02}</Duration><TrackingEvents><Tracking event="complete"><![CDATA[{}]]></Tracking></TrackingEvents>
-                <MediaFiles><MediaFile delivery="streaming" type="application/vnd.apple.mpegurl" width="640" height="360"><![CDATA[{media}]]></MediaFile></MediaFiles>
-                </Linear></Creative></Creatives></InLine></Ad>"#,
-                at + 1,
-                beacon("impression"),
-                beacon("complete"),
-            )
-        };
-        let ads: String = ads.iter().enumerate().map(ad).collect();
-        *self.shared.answer.lock() = format!(r#"<VAST version="4.2">{ads}</VAST>"#);
-    }
-    /// Requests whose path starts so.
-    fn asked(&self, path: &str) -> Vec<(String, HeaderMap)> {
-        let asked = self.shared.asked.lock();
-        asked.iter().filter(|(url, _)| url.starts_with(path)).cloned().collect()
-    }
-}
-
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let uri = request.uri().to_string();
-    shared.asked.lock().push((uri.clone(), request.headers().clone()));
-    if uri.starts_with("/beacon") {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    let delay = *shared.delay.lock();
-    tokio::time::sleep(delay).await;
-    ([(header::CONTENT_TYPE, "application/xml")], shared.answer.lock().clone()).into_response()
-}
 
 async fn start(ads: &AdServer) -> Server {
     let stream = Stream::live(Packaging::Ts).with_break(104..109).with_break(118..123);

@@ -86,10 +86,15 @@ async fn a_sink_reaches_only_hosts_that_both_manifest_and_operator_allow_and_the
     assert!(errors[0].contains("127.0.0.1 is at 127.0.0.1, which is not public"), "{errors:?}");
     assert!(errors[1].contains("not among the hosts that the manifest allows"), "{errors:?}");
     assert_eq!((forbidden.all_hits(), server.origin.hits("hook/not-in-the-manifest")), (0, 0));
-    let (headers, body) = server.origin.received().remove(0);
-    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    let types: Vec<&str> =
-        body["events"].as_array().unwrap().iter().map(|e| e["event_type"].as_str().unwrap()).collect();
-    assert_eq!(types, ["impression", "start"], "{body}");
+    // What the server says of the break and its decision comes before what was counted.
+    let types = || {
+        let bodies = server.origin.received().into_iter().map(|(_, body)| body);
+        let bodies = bodies.map(|body| serde_json::from_slice::<serde_json::Value>(&body).unwrap());
+        let events = bodies.flat_map(|body| body["events"].as_array().unwrap().clone());
+        events.map(|event| event["event_type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    within(Duration::from_secs(3), "all events", || async { types().len() >= 5 }).await;
+    assert_eq!(types(), ["break", "decided", "stitched", "impression", "start"]);
+    let (headers, _) = server.origin.received().remove(0);
     assert!(headers.contains_key("x-cuetone-signature"));
 }

@@ -14,10 +14,11 @@ use cuetone::{
     config::Config,
     creatives::Creatives,
     decision::Trace,
-    domain::{Event, Slug},
+    domain::{Event, EventType, Slug},
     outbound::install_crypto,
     registry::Registry,
     store::{Author, Door, Store, TenantScope},
+    tracking::Journal,
 };
 use reqwest::{Method, Response, StatusCode, header::HeaderMap};
 use tempfile::TempDir;
@@ -52,6 +53,7 @@ pub struct Server {
     pub registry: Arc<Registry>,
     pub creatives: Arc<Creatives>,
     pub store: Store,
+    pub journal: Arc<Journal>,
     pub router: Router,
     pub dir: Arc<TempDir>,
     client: reqwest::Client,
@@ -125,6 +127,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let (registry, creatives, store) = (app.registry.clone(), app.creatives.clone(), app.store.clone());
+        let journal = app.journal.clone();
         let router = app.router();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(app.serve(listener, async move { drop(stopped.await) }));
@@ -132,8 +135,21 @@ impl Server {
         let client = reqwest::Client::builder().no_proxy().no_gzip().redirect(reqwest::redirect::Policy::none());
         let client = client.build().expect("a client");
         let clock = origin.clock.clone();
-        let server =
-            Self { base, origin, clock, registry, creatives, store, router, dir, client, stop: Some(stop), task, turn };
+        let server = Self {
+            base,
+            origin,
+            clock,
+            registry,
+            creatives,
+            store,
+            journal,
+            router,
+            dir,
+            client,
+            stop: Some(stop),
+            task,
+            turn,
+        };
         server.creatives.refresh().await;
         server
     }
@@ -153,9 +169,13 @@ impl Server {
     }
 
     /// Stops, and starts again on the same data.
-    pub async fn restart(mut self) -> Self {
+    pub async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    pub async fn restart_with(mut self, settings: impl FnOnce(&mut Config)) -> Self {
         self.stop().await;
-        Self::run(self.origin.clone(), self.dir.clone(), self.turn.clone(), |_| {}).await
+        Self::run(self.origin.clone(), self.dir.clone(), self.turn.clone(), settings).await
     }
 
     pub async fn apply(&self, yaml: &str) {
@@ -198,8 +218,16 @@ impl Server {
         Player::open(self.client(), &format!("{}{path}", self.base)).await
     }
 
+    /// What was counted of ads, of all that was acknowledged so far.
     pub async fn events(&self) -> Vec<Event> {
+        self.journal.carried().await;
         events(&self.store).await
+    }
+
+    /// With what the server says of breaks and decisions.
+    pub async fn all_events(&self) -> Vec<Event> {
+        self.journal.carried().await;
+        all_events(&self.store).await
     }
 
     /// The last decisions on `acme`'s channel `live`, newest first.
@@ -220,6 +248,12 @@ pub async fn read(response: Response) -> Answer {
 }
 
 pub async fn events(store: &Store) -> Vec<Event> {
+    let mut events = all_events(store).await;
+    events.retain(|event| !EventType::OWN.contains(&event.event_type) || event.event_type.is_about_budget());
+    events
+}
+
+async fn all_events(store: &Store) -> Vec<Event> {
     let scope = TenantScope::new("acme".parse::<Slug>().expect("a slug"));
     let stored = store.events_after(&scope, 0, 10_000).await.expect("events");
     stored.into_iter().map(|stored| stored.event).collect()

@@ -1,7 +1,7 @@
 //! Ads for players elsewhere: VAST documents, the addresses in them, and what is counted by those.
 
 use cuetone::{
-    domain::{Beaconing, Event, EventType},
+    domain::{CountedBy, Event, EventType},
     media::vast::{self, Ad, AdContent, InLine, TrackingEvent, Vast, Version},
 };
 use reqwest::Method;
@@ -217,7 +217,7 @@ async fn a_reported_event_counts_once_and_only_by_get() {
     ];
     assert_eq!(counted(&events), expect.map(|event| (event, "red", 0)));
     let event = &events[0];
-    assert_eq!((event.counted_by, event.viewer.as_deref()), (Some(Beaconing::Client), Some("anna")));
+    assert_eq!((event.counted_by, event.viewer.as_deref()), (Some(CountedBy::Client), Some("anna")));
     assert_eq!((event.avail.as_str(), event.campaign.as_ref().unwrap().as_str()), ("b1", "summer"));
     assert_eq!((&*event.geo, event.device.as_str()), ("ID", "set-top-box"), "as when the ad was decided");
 }
