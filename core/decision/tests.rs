@@ -128,6 +128,9 @@ impl World {
             currency: "USD".into(),
             allowed_domains: Vec::new(),
             rate_limit_per_minute: 1,
+            report_time: Default::default(),
+            privacy: Default::default(),
+            event_types: Vec::new(),
         };
         Self {
             manifest: TenantManifest {
