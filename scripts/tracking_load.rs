@@ -35,6 +35,9 @@ const TENANT: &str = "load";
 /// The year 2100: addresses that do not expire while this runs.
 const EXPIRES: u64 = 4_102_444_800;
 
+/// Beacons signed for a second.
+const MOST_PER_SECOND: u64 = 100_000;
+
 const BUNDLE: &str = "tenant: { slug: load, name: Load, rate_limit_per_minute: 100000000 }
 channels:
   - { slug: news, hls_manifest_url: \"https://origin.example.com/master.m3u8\", beaconing: client }
@@ -54,7 +57,7 @@ fn main() {
             std::fs::write(Path::new(dir).join("tenant.yaml"), BUNDLE).expect("written");
         }
         ["beacons", server, data, seconds, connections] => {
-            let source = Beacons::new(Path::new(data), server);
+            let source = Beacons::new(Path::new(data), server, number(seconds) * MOST_PER_SECOND);
             run(server, number(seconds), number(connections), 1, Arc::new(source));
         }
         ["batches", server, key, seconds, connections, size] => {
@@ -83,44 +86,38 @@ impl Source for Same {
     }
 }
 
-struct Beacons {
-    key: SigningKey,
-    server: String,
-    news: Slug,
-    cola: Slug,
-}
+/// Signed before the clock starts: players get their addresses from the server, they do not sign.
+struct Beacons(Vec<Vec<u8>>);
 
 impl Beacons {
-    fn new(data: &Path, server: &str) -> Self {
+    fn new(data: &Path, server: &str, count: u64) -> Self {
         let variable = std::env::var("CUETONE_SECRET_KEY").ok();
         let master = MasterKey::load(data, variable.as_deref()).expect("the server's key");
         let tenant: Slug = TENANT.parse().expect("a slug");
-        Self {
-            key: SigningKey::new(&master.tenant_key(&tenant, Purpose::Urls)),
-            server: server.to_owned(),
-            news: "news".parse().expect("a slug"),
-            cola: "cola".parse().expect("a slug"),
-        }
+        let key = SigningKey::new(&master.tenant_key(&tenant, Purpose::Urls));
+        let [news, cola]: [Slug; 2] = ["news", "cola"].map(|slug| slug.parse().expect("a slug"));
+        let request = |number| {
+            let showing = Showing {
+                channel: news.clone(),
+                audience: Audience::Anonymous(start() ^ number),
+                avail: AvailId::new("break-1"),
+                position: 0,
+                ad: Some(cola.clone()),
+                geo: "US".into(),
+                device: DeviceType::SmartTv,
+            };
+            let link = showing.link(&key, EventType::Start, EXPIRES, ".gif", None);
+            let agent = "Mozilla/5.0 (SMART-TV)";
+            format!("GET /fast/{TENANT}/{link} HTTP/1.1\r\nHost: {server}\r\nUser-Agent: {agent}\r\n\r\n").into_bytes()
+        };
+        Self((0..count).map(request).collect())
     }
 }
 
 impl Source for Beacons {
     fn write(&self, number: u64, out: &mut Vec<u8>) {
-        let showing = Showing {
-            channel: self.news.clone(),
-            audience: Audience::Anonymous(start() ^ number),
-            avail: AvailId::new("break-1"),
-            position: 0,
-            ad: Some(self.cola.clone()),
-            geo: "US".into(),
-            device: DeviceType::SmartTv,
-        };
-        let link = showing.link(&self.key, EventType::Start, EXPIRES, ".gif", None);
-        let _memory = write!(
-            out,
-            "GET /fast/{TENANT}/{link} HTTP/1.1\r\nHost: {}\r\nUser-Agent: Mozilla/5.0 (SMART-TV)\r\n\r\n",
-            self.server
-        );
+        let request = usize::try_from(number).ok().and_then(|number| self.0.get(number));
+        out.extend_from_slice(request.expect("more requests a second than were signed"));
     }
 }
 
