@@ -174,7 +174,7 @@ fn subject(reports: &Reports, caller: &Caller, named: Option<Slug>) -> Result<Su
         (_, Some(named)) if caller.may(named.as_str()) => named,
         (_, Some(_)) => return Err(Problem::not_found("such tenant")),
         (None, None) => {
-            return Err(Problem::bad_request("the query has mistakes").field("tenant", "is required with this key"));
+            return Err(Problem::invalid("the query has mistakes").field("tenant", "is required with this key"));
         }
     };
     let snapshot = reports.registry.snapshot();
@@ -187,7 +187,7 @@ fn subject(reports: &Reports, caller: &Caller, named: Option<Slug>) -> Result<Su
 }
 
 fn asked(query: &Query, headers: &HeaderMap, subject: &Subject, reports: &Reports) -> Result<Asked, Problem> {
-    let wrong = |field: &'static str, reason: &str| Problem::bad_request("the query has mistakes").field(field, reason);
+    let wrong = |field: &'static str, reason: &str| Problem::invalid("the query has mistakes").field(field, reason);
     let day = |name: &'static str| match query.get(name).map(str::parse::<Date>) {
         None => Ok(None),
         Some(Ok(day)) => Ok(Some(day)),
@@ -232,7 +232,7 @@ fn accepted(headers: &HeaderMap) -> Shape {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        Self::bad_request("the query has mistakes").field(refused.field, refused.reason)
+        Self::invalid("the query has mistakes").field(refused.field, refused.reason)
     }
 }
 

@@ -247,7 +247,7 @@ async fn the_ledger_is_a_tenant_s_own_and_says_what_a_day_is() {
     );
     assert_eq!(ledger["totals"]["fired"], 0);
     assert_eq!(ask("").await.status, 200, "today");
-    ask("?from=yesterday").await.is_problem(400, "bad-request");
-    ask("?from=2025-02-30").await.is_problem(400, "bad-request");
+    ask("?from=yesterday").await.is_problem(422, "invalid");
+    ask("?from=2025-02-30").await.is_problem(422, "invalid");
     ask("?tenant=somebody-else").await.is_problem(404, "not-found");
 }

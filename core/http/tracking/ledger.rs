@@ -70,7 +70,7 @@ async fn answer(tracking: &Tracking, caller: &auth::Caller, query: Option<&str>)
     for name in ["from", "to"] {
         if let Some(text) = query.get(name).filter(|text| !is_day(text)) {
             let shown: String = text.chars().take(DAY).collect();
-            return Err(Problem::bad_request("the query has mistakes").field(name, format!("`{shown}` is no day")));
+            return Err(Problem::invalid("the query has mistakes").field(name, format!("`{shown}` is no day")));
         }
     }
     let today = || tracking.player.registry.day_of(slug(&tenant), tracking.player.clock.now());
