@@ -78,7 +78,8 @@ pub async fn answer(
     Ok((StatusCode::FOUND, headers).into_response())
 }
 
-/// Writes down what fetching this segment proves, however the channel counts by now: the address was made to count. Sound fetched apart from the picture proves nothing more.
+/// Writes down what fetching this segment proves, however the channel counts by now: the address was made to count. Sound
+/// fetched apart from the picture proves nothing more.
 #[expect(clippy::too_many_arguments, reason = "one step of `answer`, split off for reading")]
 async fn count(
     player: &Player,

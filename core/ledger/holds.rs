@@ -9,7 +9,7 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use super::line::Line;
-use crate::domain::{AvailId, Event, Moment};
+use crate::domain::{AvailId, Event, Hashed, Moment};
 
 /// Parts of the table that are locked by themselves: many more than there are processors.
 const SHARDS: usize = 64;
@@ -31,29 +31,12 @@ impl HoldKey {
     }
 }
 
-/// Keys are hashes already.
-#[derive(Default)]
-pub(super) struct Ready(u64);
-
-impl Hasher for Ready {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        // Not called for keys; right all the same.
-        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
 pub(super) struct Hold {
     pub line: Arc<Line>,
     pub until: Moment,
 }
 
-type Shard = HashMap<HoldKey, Hold, BuildHasherDefault<Ready>>;
+type Shard = HashMap<HoldKey, Hold, BuildHasherDefault<Hashed>>;
 
 pub(super) struct Holds {
     shards: Box<[Mutex<Shard>]>,

@@ -135,7 +135,7 @@ impl Carrier {
         for record in records {
             match record {
                 Some(Record::Event(event)) => {
-                    events.push(*event);
+                    events.push(event);
                     place.record += 1;
                 }
                 Some(Record::Erase(erase)) => {
@@ -198,20 +198,23 @@ impl Carrier {
         let carried = Carried { node: &place.run, segment: place.segment, record: place.record };
         let Inserted { counted, alerts, .. } = self.ledger.record(events, Some(carried)).await?;
         metrics::histogram!("cuetone_journal_carry_seconds").record(begun.elapsed().as_secs_f64());
-        let mut new: Vec<(i64, Event)> = Vec::with_capacity(counted.len() + alerts.len());
+        let mut new = 0;
         for (counted, event) in counted.iter().zip(events) {
             let Some(counted) = counted else { continue };
+            new += 1;
             if event.is_billable() && counted.price == Money::ZERO && event.price != Money::ZERO {
                 metrics::counter!("cuetone_impressions_unbilled_total", "tenant" => event.tenant.to_string())
                     .increment(1);
             }
-            new.push((counted.id, Event { price: counted.price, ..event.clone() }));
+            self.news.tell(counted.id, counted.price, event);
         }
-        let repeated = counted.len() - new.len();
-        metrics::counter!("cuetone_journal_events_total", "outcome" => "new").increment(new.len() as u64);
-        metrics::counter!("cuetone_journal_events_total", "outcome" => "duplicate").increment(repeated as u64);
-        new.extend(alerts.into_iter().map(|alert| (alert.id, alert.event)));
-        self.news.tell(new);
+        for alert in &alerts {
+            self.news.tell(alert.id, alert.event.price, &alert.event);
+        }
+        self.news.wake();
+        let repeated = counted.len() as u64 - new;
+        metrics::counter!("cuetone_journal_events_total", "outcome" => "new").increment(new);
+        metrics::counter!("cuetone_journal_events_total", "outcome" => "duplicate").increment(repeated);
         Ok(())
     }
 

@@ -254,7 +254,7 @@ impl Journal {
         if lines.len() > MAX_FRAME_BYTES {
             return Err(JournalError::TooLarge { bytes: lines.len() });
         }
-        let records = events.into_iter().map(|event| Record::Event(Box::new(event))).collect();
+        let records = events.into_iter().map(Record::Event).collect();
         let (reply, answer) = oneshot::channel();
         self.shared.push(Entry { lines, records, reply })?;
         Ok((recorded, Some(answer)))

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 
-use crate::domain::{Event, Slug};
+use crate::domain::{Event, Money, Slug};
 
 /// Events kept for a slow listener of the live feed before it loses the oldest.
 const LIVE_FEED_EVENTS: usize = 1_024;
@@ -13,11 +13,13 @@ const LIVE_FEED_EVENTS: usize = 1_024;
 pub struct News {
     live: broadcast::Sender<Arc<Event>>,
     heads: Mutex<HashMap<Slug, watch::Sender<i64>>>,
+    /// Of the tenants that were told of since the last waking.
+    newest: Mutex<HashMap<Slug, i64>>,
 }
 
 impl Default for News {
     fn default() -> Self {
-        Self { live: broadcast::channel(LIVE_FEED_EVENTS).0, heads: Mutex::default() }
+        Self { live: broadcast::channel(LIVE_FEED_EVENTS).0, heads: Mutex::default(), newest: Mutex::default() }
     }
 }
 
@@ -31,21 +33,25 @@ impl News {
         heads.entry(tenant.clone()).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
-    pub fn tell(&self, new: Vec<(i64, Event)>) {
-        let mut newest: HashMap<&Slug, i64> = HashMap::new();
-        for (id, event) in &new {
-            newest.insert(&event.tenant, *id);
+    /// An event that is new, with what was charged for it. Copied only if somebody listens.
+    pub fn tell(&self, id: i64, price: Money, event: &Event) {
+        let mut newest = self.newest.lock();
+        match newest.get_mut(&event.tenant) {
+            Some(known) => *known = id.max(*known),
+            None => drop(newest.insert(event.tenant.clone(), id)),
         }
-        let heads = self.heads.lock();
-        for (tenant, id) in newest {
-            if let Some(head) = heads.get(tenant) {
-                head.send_replace(id);
-            }
-        }
-        drop(heads);
+        drop(newest);
         if self.live.receiver_count() > 0 {
-            for (_, event) in new {
-                let _nobody = self.live.send(Arc::new(event));
+            let _nobody = self.live.send(Arc::new(Event { price, ..event.clone() }));
+        }
+    }
+
+    /// Wakes who waits for the tenants that were told of.
+    pub fn wake(&self) {
+        let heads = self.heads.lock();
+        for (tenant, id) in self.newest.lock().drain() {
+            if let Some(head) = heads.get(&tenant) {
+                head.send_replace(id);
             }
         }
     }

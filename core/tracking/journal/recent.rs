@@ -2,33 +2,14 @@
 //!
 //! The database decides what counts; this only saves it work and gives reporters an honest answer.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::{collections::HashSet, hash::BuildHasherDefault};
 
-use crate::domain::EventId;
+use crate::domain::{EventId, Hashed};
 
 /// Ids of one generation; two are kept. Together up to 17 MB, and some minutes of a busy node.
 const GENERATION: usize = 262_144;
 
-/// Ids are hashes already.
-#[derive(Default)]
-struct Ready(u64);
-
-impl Hasher for Ready {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-type Ids = HashSet<(u64, u64), BuildHasherDefault<Ready>>;
+type Ids = HashSet<(u64, u64), BuildHasherDefault<Hashed>>;
 
 #[derive(Default)]
 pub struct Recent {

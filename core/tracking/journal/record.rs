@@ -10,7 +10,7 @@ use crate::{
 /// One line. Its first byte says what it is, so that the rest is read straight into its type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
-    Event(Box<Event>),
+    Event(Event),
     /// From here back, this viewer is to be forgotten.
     Erase(Erase),
 }
