@@ -2,5 +2,11 @@
 
 #[path = "../../core/domain/mod.rs"]
 pub mod domain;
+#[path = "../../core/geo.rs"]
+pub mod geo;
 #[path = "../../core/media/mod.rs"]
 pub mod media;
+#[path = "../../core/secret/mod.rs"]
+pub mod secret;
+pub mod shop;
+pub mod tracking;

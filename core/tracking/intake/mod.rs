@@ -4,6 +4,7 @@
 //! hand them to [`Intake::record`] with what the request says of its viewer. `privacy` says what may be kept, `traffic`
 //! and `networks` who is no viewer. Knows no HTTP, and of a tenant what its [`Catalogue`] tells.
 
+pub mod judge;
 pub mod networks;
 pub mod privacy;
 pub mod read;
@@ -12,46 +13,17 @@ pub mod report;
 mod tests;
 pub mod traffic;
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 pub use self::{
+    judge::{Catalogue, Facts, Judge},
     privacy::Consent,
     read::{Read, Refused},
     report::Batch,
     traffic::TrafficLists,
 };
-use super::{Journal, JournalError, Recorded, SigningKey};
-use crate::{
-    domain::{Ad, Channel, Event, Money, Slug, Tenant, Traffic},
-    geo::Geo,
-};
-
-/// What of a tenant decides over its events.
-pub trait Catalogue: Send + Sync {
-    fn tenant(&self) -> &Tenant;
-    /// For hashes of what must not be kept as it is.
-    fn viewer_key(&self) -> &SigningKey;
-    fn ad(&self, slug: &str) -> Option<&Ad>;
-    fn channel(&self, slug: &str) -> Option<&Channel>;
-    /// What one impression costs that this campaign pays for.
-    fn impression_price(&self, campaign: Option<&Slug>) -> Money;
-}
-
-/// What a request says of the viewer who made it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Facts<'a> {
-    /// Nothing where no list asks for it.
-    pub address: Option<IpAddr>,
-    pub user_agent: Option<&'a str>,
-    pub consent: Consent,
-}
-
-/// What reports are judged with.
-pub struct Judge {
-    pub traffic: TrafficLists,
-    /// Asked for the country of an address when a report names none.
-    pub geo: Option<Arc<dyn Geo>>,
-}
+use super::{Journal, JournalError, Recorded};
+use crate::domain::{Event, Traffic};
 
 pub struct Intake {
     journal: Arc<Journal>,

@@ -411,9 +411,12 @@ fn measure(value: &Value, depth: usize, room: &mut usize) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => take(room, 8),
         Value::String(text) => take(room, text.len()),
-        Value::Array(items) => depth < MAX_METADATA_DEPTH && items.iter().all(|item| measure(item, depth + 1, room)),
+        Value::Array(items) => {
+            depth < MAX_METADATA_DEPTH && take(room, 0) && items.iter().all(|item| measure(item, depth + 1, room))
+        }
         Value::Object(members) => {
             depth < MAX_METADATA_DEPTH
+                && take(room, 0)
                 && members.iter().all(|(name, value)| take(room, name.len()) && measure(value, depth + 1, room))
         }
     }

@@ -10,9 +10,12 @@ use super::{
 };
 use crate::{
     bundle::{self, BundleFiles},
-    domain::{Beaconing, CountedBy, EventType, Moment, Span, TenantManifest, Traffic},
+    domain::{
+        Ad, Beaconing, Channel, CountedBy, Event, EventType, Moment, Money, Slug, Span, Tenant, TenantManifest, Traffic,
+    },
     ledger::tests::ledger,
     store::tests::store,
+    tracking::SigningKey,
 };
 
 const NOW: Moment = Moment(1_780_000_000_000_000);
@@ -141,6 +144,8 @@ async fn each_mistake_is_refused_by_the_name_of_its_member() {
         ("metadata", json!({"metadata": []})),
         ("metadata", json!({"metadata": {"a": "x".repeat(5_000)}})),
         ("metadata", json!({"metadata": {"a": [[[[[[1]]]]]]}})),
+        ("metadata", json!({"metadata": {"a": vec![json!([]); 1_025]}})),
+        ("metadata", json!({"metadata": {"a": vec![json!({}); 1_025]}})),
         ("colour", json!({"colour": "red"})),
     ] {
         assert_eq!(desk.refused(with(set.clone())).0, field, "{set}");
