@@ -302,7 +302,11 @@ impl Backfill {
         let mut left_out = false;
         for scope in &world.tenants {
             world.rollups.catch_up_one(scope).await?;
-            for known in store.report_days(scope, self.from, self.to).await? {
+            let days = store.report_days(scope, self.from, self.to).await?;
+            if days.is_empty() && self.format == Format::Human {
+                println!("{} {} to {}: no events", scope.tenant(), self.from, self.to);
+            }
+            for known in days {
                 let day = known.day;
                 let outcome = world.rollups.recount(scope, day, false, &mut shown(scope, day)).await?;
                 left_out |= matches!(outcome, Recounted::RawGone | Recounted::Restless);
