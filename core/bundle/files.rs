@@ -10,13 +10,18 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{BundleError, BundleErrors, limits::*, render};
+use super::{
+    BundleError, BundleErrors,
+    limits::*,
+    packed::{is_plugin, pack},
+    render,
+};
 use crate::{domain::TenantManifest, secret::hex};
 
 /// The file that makes a folder a bundle.
 pub const MANIFEST_FILE: &str = "tenant.yaml";
 
-/// Relative path (with `/`) → text.
+/// Relative path (with `/`) → text; plugins are packed.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct BundleFiles {
     pub files: BTreeMap<String, String>,
@@ -32,7 +37,7 @@ impl BundleFiles {
             let error = BundleError::of_file(&shown(dir), "this is not a folder", "a folder with a tenant.yaml in it");
             return Err(error.into());
         }
-        let mut walk = Walk { root, files: BTreeMap::new(), errors: Vec::new(), entries: 0, bytes: 0 };
+        let mut walk = Walk { root, files: BTreeMap::new(), errors: Vec::new(), entries: 0, bytes: 0, plugin_bytes: 0 };
         walk.folder("", 0);
         if walk.errors.is_empty() { Ok(Self { files: walk.files }) } else { Err(BundleErrors::new(walk.errors)) }
     }
@@ -51,7 +56,11 @@ impl BundleFiles {
                 errors.push(too_large(path));
             }
         }
-        if self.files.values().map(String::len).sum::<usize>() > MAX_BUNDLE_BYTES {
+        let bytes = |plugins: bool| {
+            let files = self.files.iter().filter(|(path, _)| is_plugin(path) == plugins);
+            files.map(|(_, text)| text.len()).sum::<usize>()
+        };
+        if bytes(false) > MAX_BUNDLE_BYTES || bytes(true) > MAX_PLUGINS_BYTES {
             errors.push(BundleError::of_file(MANIFEST_FILE, bundle_too_large(), ""));
         }
         if errors.is_empty() { Ok(()) } else { Err(BundleErrors::new(errors)) }
@@ -79,9 +88,9 @@ impl BundleFiles {
         self.files.contains_key(path)
     }
 
-    /// The scripts, by path.
+    /// Scripts and plugins, by path.
     pub fn scripts(&self) -> BTreeMap<String, String> {
-        let scripts = self.files.iter().filter(|(path, _)| path.ends_with(".rhai"));
+        let scripts = self.files.iter().filter(|(path, _)| path.ends_with(".rhai") || is_plugin(path));
         scripts.map(|(path, text)| (path.clone(), text.clone())).collect()
     }
 }
@@ -92,6 +101,7 @@ struct Walk {
     errors: Vec<BundleError>,
     entries: usize,
     bytes: usize,
+    plugin_bytes: usize,
 }
 
 impl Walk {
@@ -120,6 +130,16 @@ impl Walk {
             let child = if path.is_empty() { name } else { format!("{path}/{name}") };
             self.entry(&child, depth);
         }
+    }
+
+    /// Compressed as it is read: a folder's plugins are never in memory as they are.
+    fn plugin(&mut self, path: &str, component: &[u8]) {
+        let text = pack(component);
+        self.plugin_bytes = self.plugin_bytes.saturating_add(text.len());
+        if self.plugin_bytes > MAX_PLUGINS_BYTES {
+            return self.error(path, bundle_too_large(), "");
+        }
+        self.files.insert(path.into(), text);
     }
 
     fn names(&self, path: &str) -> io::Result<Vec<String>> {
@@ -156,6 +176,12 @@ impl Walk {
         if size > size_limit(path) {
             return self.errors.push(too_large(path));
         }
+        if is_plugin(path) {
+            return match fs::read(&target) {
+                Ok(component) => self.plugin(path, &component),
+                Err(error) => self.error(path, plain(&error), ""),
+            };
+        }
         self.bytes = self.bytes.saturating_add(size);
         if self.bytes > MAX_BUNDLE_BYTES {
             return self.error(path, bundle_too_large(), "");
@@ -172,11 +198,19 @@ impl Walk {
 
 fn matters(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    path == MANIFEST_FILE || name.ends_with(".rhai") || name.ends_with(".test.yaml") || name.starts_with("README")
+    path == MANIFEST_FILE
+        || is_plugin(name)
+        || name.ends_with(".rhai")
+        || name.ends_with(".test.yaml")
+        || name.starts_with("README")
 }
 
 fn size_limit(path: &str) -> usize {
-    if path == MANIFEST_FILE { MAX_MANIFEST_BYTES } else { MAX_FILE_BYTES }
+    match path {
+        MANIFEST_FILE => MAX_MANIFEST_BYTES,
+        _ if is_plugin(path) => MAX_PLUGIN_BYTES,
+        _ => MAX_FILE_BYTES,
+    }
 }
 
 fn too_large(path: &str) -> BundleError {
@@ -188,7 +222,8 @@ fn too_many_files() -> String {
 }
 
 fn bundle_too_large() -> String {
-    format!("the bundle is too large: at most {} MiB in all", MAX_BUNDLE_BYTES / 1024 / 1024)
+    let (texts, plugins) = (MAX_BUNDLE_BYTES / 1024 / 1024, MAX_PLUGINS_BYTES / 1024 / 1024);
+    format!("the bundle is too large: at most {texts} MiB in all, and {plugins} MiB of plugins (compressed)")
 }
 
 fn shown(path: &Path) -> String {

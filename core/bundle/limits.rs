@@ -6,9 +6,13 @@ use crate::domain::Span;
 pub const MAX_FILES: usize = 500;
 /// Bytes of one script, test or README. Ten times the longest script that we would want to read.
 pub const MAX_FILE_BYTES: usize = 256 * 1024;
+/// Bytes of one plugin. Python brings its whole interpreter: 18 MB.
+pub const MAX_PLUGIN_BYTES: usize = 24 * 1024 * 1024;
+/// Bytes of all plugins of a bundle as they are kept, compressed: some of Python's, or hundreds of others.
+pub const MAX_PLUGINS_BYTES: usize = 48 * 1024 * 1024;
 /// Bytes of `tenant.yaml`: 10,000 ads with rules take about 3 MB.
 pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of all files together: what an upload may hold in memory.
+/// Bytes of all files together, plugins apart: what an upload may hold in memory.
 pub const MAX_BUNDLE_BYTES: usize = 16 * 1024 * 1024;
 /// Folders inside folders; also ends a loop of links.
 pub const MAX_FOLDER_DEPTH: usize = 8;

@@ -1,6 +1,6 @@
 //! Which script is used where: names of extensions as a bundle writes them, and the list for whoever compiles them.
 
-use super::{files::check_path, reader::Node, scalars, suggest::did_you_mean};
+use super::{files::check_path, packed::is_plugin, reader::Node, scalars, suggest::did_you_mean};
 use crate::domain::{ExtensionRef, RuleType, RuleValue, TenantManifest};
 
 /// The extension point that a script serves.
@@ -35,7 +35,7 @@ impl ScriptPoint {
     pub(super) fn expected(self) -> String {
         let folder = self.folder();
         let words: String = self.words().iter().map(|word| format!("{word}, ")).collect();
-        format!("{words}`shipped:{folder}/…` or the path of a .rhai file in this folder")
+        format!("{words}`shipped:{folder}/…` or the path of a .rhai or .wasm file in this folder")
     }
 
     /// Reads `hybrid`, `shipped:webhook`, `shipped:sink/webhook` or `rules/kids.rhai`; a file must be in the bundle.
@@ -47,10 +47,7 @@ impl ScriptPoint {
         if let Some(name) = text.strip_prefix("shipped:") {
             return self.shipped(node, name);
         }
-        if text.ends_with(".wasm") {
-            return node.error("WebAssembly components are not supported yet", self.expected());
-        }
-        if !text.ends_with(".rhai") {
+        if !text.ends_with(".rhai") && !is_plugin(&text) {
             let meant = did_you_mean(&text, self.words().iter().copied());
             return node.error(format!("`{text}` is not an extension{meant}"), self.expected());
         }
@@ -62,7 +59,7 @@ impl ScriptPoint {
         if files.has(path) {
             return Some(ExtensionRef::File(path.to_owned()));
         }
-        let scripts = files.files.keys().map(String::as_str).filter(|path| path.ends_with(".rhai"));
+        let scripts = files.files.keys().map(String::as_str).filter(|path| path.ends_with(".rhai") || is_plugin(path));
         let meant = did_you_mean(path, scripts);
         node.error(format!("there is no file `{path}` in the bundle{meant}"), self.expected())
     }

@@ -7,9 +7,18 @@ pub enum ExtensionError {
     /// The script does not compile, or lacks the function its point needs.
     #[error("{path}:{line}:{column}: {message}{}", hint.as_ref().map(|h| format!("\n  hint: {h}")).unwrap_or_default())]
     Compile { path: String, line: usize, column: usize, message: String, hint: Option<String> },
+    /// The component is none, too large, or does not keep to the contract.
+    #[error("{path}: {message}{}", hint.as_ref().map(|h| format!("\n  hint: {h}")).unwrap_or_default())]
+    Component { path: String, message: String, hint: Option<String> },
     /// It ran and failed.
     #[error("{path}:{line}:{column}: {message}{}", hint.as_ref().map(|h| format!("\n  hint: {h}")).unwrap_or_default())]
     Runtime { path: String, line: usize, column: usize, message: String, hint: Option<String> },
+    /// A plugin did what WebAssembly forbids, or gave up: its own panic.
+    #[error("{path}: it trapped: {message}\n{backtrace}")]
+    Trap { path: String, message: String, backtrace: String },
+    /// A plugin said by itself that it cannot answer.
+    #[error("{path}: {message}")]
+    Refused { path: String, message: String },
     #[error("{path}: stopped after {limit:?}, its time limit")]
     Deadline { path: String, limit: Duration },
     #[error("{path}: stopped at its limit: {what}")]
@@ -29,8 +38,9 @@ impl ExtensionError {
     /// A short, stable name for metrics and traces.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Compile { .. } => "compile",
-            Self::Runtime { .. } => "runtime",
+            Self::Compile { .. } | Self::Component { .. } => "compile",
+            Self::Runtime { .. } | Self::Refused { .. } => "runtime",
+            Self::Trap { .. } => "trap",
             Self::Deadline { .. } => "deadline",
             Self::Limit { .. } => "limit",
             Self::Answer { .. } => "answer",

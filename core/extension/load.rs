@@ -1,10 +1,13 @@
-//! From a script's text to something that can be asked: compile, check its functions, try it, wrap it.
+//! From a script's text or a plugin to something that can be asked: compile, check, try it, wrap it. The ending says
+//! which of the two it is; nobody else needs to know.
 //!
-//! Everything here blocks for as long as compiling and one call take (well under 5 ms): call it off the async threads.
+//! Everything here blocks for as long as compiling and one call take (a script well under 5 ms, a plugin that is new here
+//! seconds): call it off the async threads.
 //! Nothing is kept: activation and rollback are the caller's.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -13,8 +16,12 @@ use super::{
     call::Label,
     rhai::{Host, Script},
     shipped,
+    wasm::{self, Plugin, v1},
 };
-use crate::domain::ExtensionRef;
+use crate::{
+    bundle::{is_plugin, packed_digest, unpack},
+    domain::ExtensionRef,
+};
 
 /// Which of the four points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,7 +62,7 @@ impl std::str::FromStr for Point {
     }
 }
 
-/// A script before it is compiled.
+/// A script or a packed plugin before it is compiled.
 #[derive(Clone, Copy, Debug)]
 pub struct ScriptSource<'a> {
     /// The path shown in errors, as its author knows it.
@@ -64,10 +71,18 @@ pub struct ScriptSource<'a> {
 }
 
 impl ScriptSource<'_> {
-    /// What the script is, not where it lies: the start of its SHA-256.
+    /// What the extension is, not where it lies: the start of the SHA-256 of a script's text or a plugin's bytes.
     pub fn version(&self) -> String {
+        if let Some(digest) = self.is_plugin().then(|| packed_digest(self.text)).flatten() {
+            return digest.chars().take(2 * VERSION_BYTES).collect();
+        }
         let digest = Sha256::digest(self.text.as_bytes());
         digest.iter().take(VERSION_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether it is a plugin, by the ending of its name.
+    pub fn is_plugin(&self) -> bool {
+        is_plugin(self.name)
     }
 }
 
@@ -102,10 +117,11 @@ impl<T: ?Sized> fmt::Debug for Loaded<T> {
     }
 }
 
-/// Loads extensions. Holds the one script engine that all of them share; cheap to clone.
+/// Loads extensions. Holds the engines that all of them share; cheap to clone.
 #[derive(Clone)]
 pub struct Extensions {
     host: Arc<Host>,
+    plugins: Arc<Plugins>,
     clock: Monotonic,
     trial_config: Arc<Value>,
 }
@@ -115,7 +131,14 @@ impl Extensions {
     ///
     /// Fails only if a shipped rule does not compile.
     pub fn new(clock: Monotonic) -> Result<Self, ExtensionError> {
-        Ok(Self { host: Arc::new(Host::new()?), clock, trial_config: Arc::new(Value::Null) })
+        let (host, plugins) = (Arc::new(Host::new()?), Arc::default());
+        Ok(Self { host, plugins, clock, trial_config: Arc::new(Value::Null) })
+    }
+
+    /// The same, but compiled plugins are kept in a folder.
+    #[must_use]
+    pub fn keeping(self, artefacts: wasm::Artefacts) -> Self {
+        Self { plugins: Arc::new(Plugins { artefacts: Some(artefacts), host: Mutex::new(None) }), ..self }
     }
 
     /// The same, but trial calls get this configuration: the one that the extension is mounted with, so that a script
@@ -130,7 +153,8 @@ impl Extensions {
         scripts: &BTreeMap<String, String>,
         tenant: &str,
     ) -> Result<Loaded<dyn BreakDetector>, ExtensionError> {
-        self.load(wanted, scripts, tenant, Point::Detect, |script| Box::new(script.detector()) as _)
+        let of_plugin = |plugin| Ok(Box::new(v1::Detector::new(plugin)?) as _);
+        self.load(wanted, scripts, tenant, Point::Detect, |script| Box::new(script.detector()) as _, of_plugin)
     }
 
     pub fn load_targeting(
@@ -139,7 +163,8 @@ impl Extensions {
         scripts: &BTreeMap<String, String>,
         tenant: &str,
     ) -> Result<Loaded<dyn TargetingRule>, ExtensionError> {
-        self.load(wanted, scripts, tenant, Point::Targeting, |script| Box::new(script.targeting()) as _)
+        let of_plugin = |plugin| Ok(Box::new(v1::Targeting::new(plugin)?) as _);
+        self.load(wanted, scripts, tenant, Point::Targeting, |script| Box::new(script.targeting()) as _, of_plugin)
     }
 
     pub fn load_fill(
@@ -148,7 +173,8 @@ impl Extensions {
         scripts: &BTreeMap<String, String>,
         tenant: &str,
     ) -> Result<Loaded<dyn FillStrategy>, ExtensionError> {
-        self.load(wanted, scripts, tenant, Point::Fill, |script| Box::new(script.fill()) as _)
+        let of_plugin = |plugin| Ok(Box::new(v1::Fill::new(plugin)?) as _);
+        self.load(wanted, scripts, tenant, Point::Fill, |script| Box::new(script.fill()) as _, of_plugin)
     }
 
     pub fn load_sink(
@@ -157,16 +183,20 @@ impl Extensions {
         scripts: &BTreeMap<String, String>,
         tenant: &str,
     ) -> Result<Loaded<dyn TrackingSink>, ExtensionError> {
-        self.load(wanted, scripts, tenant, Point::Sink, |script| Box::new(script.sink()) as _)
+        let of_plugin = |plugin| Ok(Box::new(v1::Sink::new(plugin)?) as _);
+        self.load(wanted, scripts, tenant, Point::Sink, |script| Box::new(script.sink()) as _, of_plugin)
     }
 
-    /// Compiles a script and calls it once, for the point that is named or that its functions tell. Nothing is kept.
+    /// Compiles an extension and calls it once, for the point that is named or that it is made for. Nothing is kept.
     pub fn try_script(
         &self,
         source: ScriptSource<'_>,
         point: Option<Point>,
         tenant: &str,
     ) -> Result<Tried, ExtensionError> {
+        if source.is_plugin() {
+            return self.try_plugin(source, point, tenant);
+        }
         let point = match point {
             Some(point) => point,
             None => Script::guess_point(&self.host, source)?.ok_or_else(|| ExtensionError::Compile {
@@ -181,6 +211,23 @@ impl Extensions {
         Ok(Tried { point, version: source.version() })
     }
 
+    fn try_plugin(
+        &self,
+        source: ScriptSource<'_>,
+        point: Option<Point>,
+        tenant: &str,
+    ) -> Result<Tried, ExtensionError> {
+        let plugin = self.plugins.load(source, point, tenant)?;
+        let point = plugin.metadata().point;
+        match plugin.trial(&self.trial_config) {
+            // What it was not configured for it may refuse; that it could say so shows that it runs.
+            Err(ExtensionError::Refused { .. })
+                if self.trial_config.as_object().is_none_or(serde_json::Map::is_empty) => {}
+            tried => drop(tried?),
+        }
+        Ok(Tried { point, version: source.version() })
+    }
+
     /// The engine itself, for the tools of rule authors.
     pub fn host(&self) -> &Arc<Host> {
         &self.host
@@ -192,16 +239,52 @@ impl Extensions {
         scripts: &BTreeMap<String, String>,
         tenant: &str,
         point: Point,
-        make: fn(Script) -> Box<T>,
+        of_script: fn(Script) -> Box<T>,
+        of_plugin: fn(Arc<Plugin>) -> Result<Box<T>, ExtensionError>,
     ) -> Result<Loaded<T>, ExtensionError> {
         let name = wanted.to_string();
         let text = find(wanted, scripts, point)?;
         let source = ScriptSource { name: &name, text };
-        let script = Script::load(&self.host, source, point)?.for_tenant(tenant);
-        script.trial_with(&self.trial_config)?;
+        let extension = if source.is_plugin() {
+            let plugin = self.plugins.load(source, Some(point), tenant)?;
+            plugin.clone().trial(&self.trial_config)?;
+            of_plugin(Arc::new(plugin))?
+        } else {
+            let script = Script::load(&self.host, source, point)?.for_tenant(tenant);
+            script.trial_with(&self.trial_config)?;
+            of_script(script)
+        };
         let version = source.version();
         let label = Label { tenant: tenant.to_owned(), extension: name.clone(), point };
-        Ok(Loaded { name, version, extension: Guarded::new(make(script), label, Arc::clone(&self.clock)) })
+        Ok(Loaded { name, version, extension: Guarded::new(extension, label, Arc::clone(&self.clock)) })
+    }
+}
+
+/// The host of plugins, made when the first is loaded: who has none pays for none.
+#[derive(Default)]
+struct Plugins {
+    artefacts: Option<wasm::Artefacts>,
+    host: Mutex<Option<Arc<wasm::Host>>>,
+}
+
+impl Plugins {
+    fn host(&self) -> Result<Arc<wasm::Host>, ExtensionError> {
+        let mut host = self.host.lock();
+        if let Some(host) = &*host {
+            return Ok(Arc::clone(host));
+        }
+        Ok(Arc::clone(host.insert(Arc::new(wasm::Host::new(self.artefacts.clone())?))))
+    }
+
+    /// A packed plugin, for the point that is named or that it is made for.
+    fn load(&self, source: ScriptSource<'_>, point: Option<Point>, tenant: &str) -> Result<Plugin, ExtensionError> {
+        let path = || source.name.to_owned();
+        let bytes = unpack(source.text).map_err(|error| ExtensionError::Component {
+            path: path(),
+            message: error.to_string(),
+            hint: None,
+        })?;
+        Plugin::load(&self.host()?, &bytes, source.name, tenant, point)
     }
 }
 

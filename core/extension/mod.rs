@@ -4,8 +4,10 @@
 //! - [`load`]: script text → compiled, checked, tried → a trait object ([`Extensions`] is where to start).
 //! - [`call`]: wraps every extension: catches panics, checks answers, counts, and stops asking what keeps failing.
 //! - [`limits`]: every limit, with its reason.
+//! - [`sample`]: typical inputs, for trial calls.
 //! - [`secrets`]: what stands in a configuration for a secret.
 //! - [`rhai`]: the script engine. Nothing outside of it knows Rhai.
+//! - [`wasm`]: the component host. Nothing outside of it knows WebAssembly.
 //!
 //! Deliberately knows neither HTTP nor storage nor which extension a channel uses, and holds no policy: what we ship
 //! comes through the same door as what tenants write.
@@ -18,8 +20,10 @@ pub mod limits;
 pub mod load;
 pub mod point;
 pub mod rhai;
+pub mod sample;
 pub mod secrets;
 pub mod shipped;
+pub mod wasm;
 
 pub use breaker::{Monotonic, monotonic};
 pub use call::Guarded;

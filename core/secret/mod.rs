@@ -5,6 +5,7 @@
 //! that one leaked key opens nothing else. Does not know what the keys sign.
 
 mod seal;
+mod stamp;
 
 use std::{
     fmt, fs, io,
@@ -16,7 +17,10 @@ use hkdf::Hkdf;
 use rand::{TryRng, rngs::SysRng};
 use sha2::Sha256;
 
-pub use self::seal::Sealer;
+pub use self::{
+    seal::Sealer,
+    stamp::{STAMP_BYTES, Stamp},
+};
 use crate::domain::Slug;
 
 pub const KEY_BYTES: usize = 32;
@@ -54,6 +58,8 @@ pub enum Purpose {
     Secrets,
     /// What it takes to fire third parties' beacons.
     Beacons,
+    /// Plugins' machine code on disk.
+    Artefacts,
 }
 
 impl Purpose {
@@ -64,6 +70,7 @@ impl Purpose {
             Self::Viewers => b"viewers",
             Self::Secrets => b"secrets",
             Self::Beacons => b"beacons",
+            Self::Artefacts => b"artefacts",
         }
     }
 }
@@ -98,9 +105,18 @@ impl MasterKey {
 
     /// The key of one tenant for one purpose; the same on every start and every node.
     pub fn tenant_key(&self, tenant: &Slug, purpose: Purpose) -> [u8; KEY_BYTES] {
+        self.derive(tenant.as_str(), purpose)
+    }
+
+    /// The key of the server itself for one purpose. No tenant has it: a slug is not empty.
+    pub fn server_key(&self, purpose: Purpose) -> [u8; KEY_BYTES] {
+        self.derive("", purpose)
+    }
+
+    fn derive(&self, of: &str, purpose: Purpose) -> [u8; KEY_BYTES] {
         let mut key = [0; KEY_BYTES];
         // A slug has no zero byte, so label and slug cannot run into each other.
-        let info: [&[u8]; 4] = [b"cuetone/v1/", purpose.label(), b"\0", tenant.as_str().as_bytes()];
+        let info: [&[u8]; 4] = [b"cuetone/v1/", purpose.label(), b"\0", of.as_bytes()];
         let derived = Hkdf::<Sha256>::new(None, &self.0).expand_multi_info(&info, &mut key);
         debug_assert!(derived.is_ok(), "32 bytes are far below HKDF's limit");
         key

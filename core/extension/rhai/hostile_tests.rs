@@ -15,7 +15,7 @@ use super::{
         ad::{AdTable, Ads},
         request::Request,
     },
-    closures, sample,
+    closures,
 };
 use crate::domain::ExtensionRef;
 use crate::extension::{
@@ -23,7 +23,7 @@ use crate::extension::{
     call::Label,
     limits::{CALL_DEADLINE, MAX_SCRIPT_BYTES},
     load::{Point, ScriptSource},
-    monotonic,
+    monotonic, sample,
 };
 
 /// The promise of ARCHITECTURE.md.
@@ -44,7 +44,7 @@ fn stopped_script(text: &str) -> String {
     let script = compile(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let run = || {
         let started = Instant::now();
-        let error = sample::run(&script.clone().keep_log(), &Value::Null).expect_err(text);
+        let error = script.clone().keep_log().once(&Value::Null).expect_err(text);
         (started.elapsed(), error.kind().to_owned())
     };
     // The best of three: on a busy machine a thread can lose the processor for longer than the whole limit.

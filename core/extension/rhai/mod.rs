@@ -24,7 +24,6 @@ mod lists;
 mod maps;
 mod numbers;
 pub mod registrar;
-pub mod sample;
 pub mod scan;
 pub mod script;
 pub mod sink;

@@ -13,7 +13,7 @@ use super::{
     engine::Host,
     fill::RhaiFill,
     guard::{self, Budget, LogTarget, Stop, Usage},
-    lint, sample, scan,
+    lint, scan,
     sink::RhaiSink,
     targeting::RhaiTargeting,
 };
@@ -21,6 +21,7 @@ use crate::extension::{
     ExtensionError,
     limits::MAX_SCRIPT_BYTES,
     load::{Point, ScriptSource},
+    sample,
 };
 
 /// The functions that a point asks for, and the arguments they may take.
@@ -92,9 +93,6 @@ pub struct Ran<T> {
     /// Kept only where the caller asked for it.
     pub log: Vec<String>,
 }
-
-/// On a busy machine a trial can run out of time without being slow; a slow one does so every time.
-const TRIALS: usize = 3;
 
 /// How the engine names closures.
 const ANONYMOUS: &str = "anon$";
@@ -245,14 +243,18 @@ impl Script {
     /// As [`Script::trial`], with the configuration that it will have.
     pub fn trial_with(&self, config: &Value) -> Result<Usage, ExtensionError> {
         let script = self.clone().keep_log();
-        let mut tried = sample::run(&script, config);
-        for _ in 1..TRIALS {
-            if !matches!(tried, Err(ExtensionError::Deadline { .. })) {
-                break;
-            }
-            tried = sample::run(&script, config);
+        sample::tried(|| script.once(config))
+    }
+
+    /// Asks it once with the typical input of its point.
+    pub(super) fn once(&self, config: &Value) -> Result<Usage, ExtensionError> {
+        let script = self.clone();
+        match self.point() {
+            Point::Detect => sample::detect(config, |input| script.detector().run(input).map(|ran| ran.usage)),
+            Point::Targeting => sample::targeting(config, |input| script.targeting().run(input).map(|ran| ran.usage)),
+            Point::Fill => sample::fill(config, |input| script.fill().run(input).map(|ran| ran.usage)),
+            Point::Sink => sample::sink(config, |input| script.sink().run(input).map(|ran| ran.usage)),
         }
-        tried
     }
 
     /// Runs `body` within the script's limits; `body` calls [`Script::ask`] as often as it needs.

@@ -84,14 +84,18 @@ impl Admin {
 
 /// An error with its place, as far as it has one.
 pub(super) fn finding(error: &ExtensionError) -> Value {
-    use ExtensionError::{Answer, CircuitOpen, Compile, Deadline, Limit, Panic, Runtime};
+    use ExtensionError::{Answer, CircuitOpen, Compile, Component, Deadline, Limit, Panic, Refused, Runtime, Trap};
     let (path, place, message, hint) = match error {
         Compile { path, line, column, message, hint } | Runtime { path, line, column, message, hint } => {
             (path, Some((line, column)), message.clone(), hint.clone())
         }
         Deadline { path, limit } => (path, None, format!("stopped after {limit:?}, its time limit"), None),
         Limit { path, what } => (path, None, format!("stopped at its limit: {what}"), None),
-        Answer { path, message } | Panic { path, message } => (path, None, message.clone(), None),
+        Trap { path, message, backtrace } => (path, None, format!("it trapped: {message}"), Some(backtrace.clone())),
+        Component { path, message, hint } => (path, None, message.clone(), hint.clone()),
+        Answer { path, message } | Panic { path, message } | Refused { path, message } => {
+            (path, None, message.clone(), None)
+        }
         CircuitOpen { path, .. } => (path, None, error.to_string(), None),
     };
     json!({

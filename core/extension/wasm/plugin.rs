@@ -1,0 +1,326 @@
+//! A compiled plugin and the one function through which it runs.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::RwLock;
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::Value;
+use wasmtime::{
+    Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
+    component::{Component, Instance, InstancePre, types::ComponentItem},
+};
+
+use super::{
+    engine::Host,
+    guest::{Guest, LogTarget, OutOfMemory},
+    inspect::inspect,
+    metadata::Metadata,
+    ticker::TICK,
+    v1,
+};
+use crate::extension::{ExtensionError, Point, limits, sample};
+
+/// Memory of a plugin in a compiled language. A batch of 500 events takes less than 2 MB.
+const MEMORY_BYTES: usize = 16 * 1024 * 1024;
+
+/// JavaScript brings its engine and a heap.
+const JAVASCRIPT_MEMORY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Python brings its interpreter and a library of modules, loaded when it was built.
+const PYTHON_MEMORY_BYTES: usize = super::engine::MAX_MEMORY_BYTES;
+
+/// Bytes that an answer may take on the host's side. Lists may point to one text over and over, so that what is small
+/// inside of the plugin could be terabytes outside.
+const MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
+
+/// The same for a sink: the bodies of a full batch.
+const MAX_SINK_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A deadline counts processor time, so that a busy machine does not make good plugins fail; but no call lasts longer
+/// than so many deadlines by the clock on the wall.
+const PATIENCE: u32 = 5;
+
+/// What a plugin is called, for logs and errors.
+#[derive(Debug)]
+pub struct Identity {
+    pub tenant: Box<str>,
+    /// The path shown in errors, as its tenant knows it.
+    pub path: Box<str>,
+}
+
+/// What a call may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    pub deadline: Duration,
+    pub memory_bytes: usize,
+}
+
+/// What a call has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    pub elapsed: Duration,
+    /// Processor time.
+    pub cpu: Duration,
+    /// The most memory that it had at a time.
+    pub memory_bytes: usize,
+}
+
+/// What came of a call, and what it cost.
+#[derive(Debug)]
+pub struct Ran<T> {
+    pub answer: T,
+    pub used: Used,
+    /// Kept only where the caller asked for it.
+    pub log: Vec<String>,
+}
+
+/// What a call is asked with, apart from its arguments.
+pub struct Asked<'a> {
+    pub config: &'a Value,
+}
+
+/// A plugin that is compiled and linked.
+#[derive(Clone)]
+pub struct Plugin {
+    host: Arc<Host>,
+    /// Keeps the machine code shared among those who use it.
+    _component: Arc<Component>,
+    pre: InstancePre<Guest>,
+    metadata: Metadata,
+    identity: Arc<Identity>,
+    budget: Budget,
+    keep_log: bool,
+    /// The configuration it was last called with, as text. Callers pass the same one over and over.
+    config: Arc<RwLock<Option<(Value, Arc<str>)>>>,
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plugin({})", self.identity.path)
+    }
+}
+
+impl Plugin {
+    /// Compiles a component and checks that it is a plugin, for `point` where one is named. Does not run it.
+    ///
+    /// # Errors
+    /// [`ExtensionError::Compile`], in words for its author.
+    pub fn load(
+        host: &Arc<Host>,
+        bytes: &[u8],
+        path: &str,
+        tenant: &str,
+        point: Option<Point>,
+    ) -> Result<Self, ExtensionError> {
+        let fault =
+            |message: String, hint: Option<String>| ExtensionError::Component { path: path.to_owned(), message, hint };
+        let metadata = inspect(bytes).map_err(|message| fault(message, None))?;
+        let point = point.unwrap_or(metadata.point);
+        if metadata.point != point {
+            let hint = format!("mount it where a {} is wanted, or choose a plugin for {point}", metadata.point);
+            return Err(fault(format!("it is a plugin for {}, not for {point}", metadata.point), Some(hint)));
+        }
+        let component = host.compiler.compiled(bytes).map_err(|message| fault(message, None))?;
+        check_world(host, &component, point).map_err(|(message, hint)| fault(message, Some(hint)))?;
+        let pre = host.prepare(&component).map_err(|error| fault(format!("it cannot be linked: {error:#}"), None))?;
+        Ok(Self {
+            budget: Budget::of(point, &metadata),
+            host: Arc::clone(host),
+            _component: component,
+            pre,
+            metadata,
+            identity: Arc::new(Identity { tenant: tenant.into(), path: path.into() }),
+            keep_log: false,
+            config: Arc::default(),
+        })
+    }
+
+    /// Hands log lines to the caller instead of to the server's log.
+    #[must_use]
+    pub fn keep_log(mut self) -> Self {
+        self.keep_log = true;
+        self
+    }
+
+    /// Asks it once with a made-up but typical input, so that a slip shows when it is activated and not when a viewer
+    /// waits.
+    ///
+    /// # Errors
+    /// Whatever comes of it.
+    pub fn trial(self, config: &Value) -> Result<Used, ExtensionError> {
+        let plugin = Arc::new(self.keep_log());
+        match plugin.metadata.point {
+            Point::Detect => {
+                let detector = v1::Detector::new(plugin)?;
+                sample::tried(|| sample::detect(config, |input| detector.run(input).map(|ran| ran.used)))
+            }
+            Point::Targeting => {
+                let rule = v1::Targeting::new(plugin)?;
+                sample::tried(|| sample::targeting(config, |input| rule.run(input).map(|ran| ran.used)))
+            }
+            Point::Fill => {
+                let strategy = v1::Fill::new(plugin)?;
+                sample::tried(|| sample::fill(config, |input| strategy.run(input).map(|ran| ran.used)))
+            }
+            Point::Sink => {
+                let sink = v1::Sink::new(plugin)?;
+                sample::tried(|| sample::sink(config, |input| sink.run(input).map(|ran| ran.used)))
+            }
+        }
+    }
+
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    pub fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// Where the functions of its interface are.
+    pub(super) fn exported<T>(
+        &self,
+        find: impl FnOnce(&InstancePre<Guest>) -> wasmtime::Result<T>,
+    ) -> Result<T, ExtensionError> {
+        find(&self.pre).map_err(|error| ExtensionError::Component {
+            path: self.identity.path.to_string(),
+            message: format!("it does not keep to the contract: {error:#}"),
+            hint: Some("build it against sdk/wit/v1 of this server's version".to_owned()),
+        })
+    }
+
+    /// Runs `ask` on a fresh instance, within the plugin's limits. Whatever happens, the instance is dropped.
+    pub(super) fn call<T>(
+        &self,
+        asked: &Asked<'_>,
+        ask: impl FnOnce(StoreContextMut<'_, Guest>, &Instance) -> wasmtime::Result<Result<T, String>>,
+    ) -> Result<Ran<T>, ExtensionError> {
+        let path = || self.identity.path.to_string();
+        let busy = |what: String| ExtensionError::Limit { path: path(), what };
+        self.host.ticker.ensure().map_err(|error| busy(format!("its clock does not run: {error}")))?;
+        let Some(_place) = self.host.gate.enter(self.budget.deadline) else {
+            return Err(busy(format!("no place became free: {} plugins run at a time", super::engine::PLACES)));
+        };
+        let (started, began) = (Instant::now(), thread_time());
+        let log =
+            if self.keep_log { LogTarget::Keep(Vec::new()) } else { LogTarget::Trace(Arc::clone(&self.identity)) };
+        let guest = Guest::new(self.config_text(asked.config), log, self.budget.memory_bytes, began);
+        let mut store = Store::new(&self.host.engine, guest);
+        store.limiter(|guest| &mut guest.memory);
+        store.set_hostcall_fuel(self.answer_bytes());
+        store.set_epoch_deadline(ticks(self.budget.deadline));
+        let (deadline, latest) = (self.budget.deadline, self.budget.deadline * PATIENCE);
+        store.epoch_deadline_callback(move |store| {
+            let spent = thread_time().saturating_sub(store.data().began);
+            if spent >= deadline || started.elapsed() >= latest {
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            Ok(UpdateDeadline::Continue(ticks(deadline - spent)))
+        });
+        let answer = self.pre.instantiate(&mut store).and_then(|instance| {
+            use wasmtime::AsContextMut;
+            ask(store.as_context_mut(), &instance)
+        });
+        let used = Used {
+            elapsed: started.elapsed(),
+            cpu: thread_time().saturating_sub(began),
+            memory_bytes: store.data().memory.peak,
+        };
+        match answer {
+            Ok(Ok(answer)) => Ok(Ran { answer, used, log: store.into_data().into_log() }),
+            Ok(Err(message)) => Err(ExtensionError::Refused { path: path(), message }),
+            Err(error) => Err(self.stopped(&error)),
+        }
+    }
+
+    fn answer_bytes(&self) -> usize {
+        if self.metadata.point == Point::Sink { MAX_SINK_ANSWER_BYTES } else { MAX_ANSWER_BYTES }
+    }
+
+    fn config_text(&self, config: &Value) -> Arc<str> {
+        if let Some((known, text)) = &*self.config.read()
+            && known == config
+        {
+            return Arc::clone(text);
+        }
+        let text: Arc<str> = config.to_string().into();
+        *self.config.write() = Some((config.clone(), Arc::clone(&text)));
+        text
+    }
+
+    /// Why a call ended without an answer.
+    fn stopped(&self, error: &wasmtime::Error) -> ExtensionError {
+        let path = self.identity.path.to_string();
+        if let Some(OutOfMemory { allowed }) = error.downcast_ref() {
+            return ExtensionError::Limit { path, what: format!("{} MiB of memory", allowed / 1024 / 1024) };
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => ExtensionError::Deadline { path, limit: self.budget.deadline },
+            Some(Trap::StackOverflow) => {
+                ExtensionError::Limit { path, what: "the depth of calls: it recurses without end".to_owned() }
+            }
+            Some(trap) => {
+                let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string).unwrap_or_default();
+                ExtensionError::Trap { path, message: trap.to_string(), backtrace }
+            }
+            None => {
+                let reason = error.root_cause();
+                ExtensionError::Answer { path, message: format!("what it said cannot be read: {reason}") }
+            }
+        }
+    }
+}
+
+impl Budget {
+    /// What a call at this point may use.
+    fn of(point: Point, plugin: &Metadata) -> Self {
+        let deadline = match point {
+            Point::Detect => limits::DETECT_DEADLINE,
+            Point::Sink => limits::SINK_DEADLINE,
+            Point::Targeting | Point::Fill => limits::CALL_DEADLINE,
+        };
+        let memory_bytes = match plugin.language.as_str() {
+            "javascript" | "typescript" => JAVASCRIPT_MEMORY_BYTES,
+            "python" => PYTHON_MEMORY_BYTES,
+            _ => MEMORY_BYTES,
+        };
+        Self { deadline, memory_bytes }
+    }
+}
+
+/// Only what the contract has, and the interface of its point. Types are checked when functions are looked up.
+fn check_world(host: &Host, component: &Component, point: Point) -> Result<(), (String, String)> {
+    let component_type = component.component_type();
+    let unknown: Vec<&str> =
+        component_type.imports(&host.engine).map(|(name, _)| name).filter(|name| !v1::IMPORTS.contains(name)).collect();
+    if !unknown.is_empty() {
+        return Err((
+            format!("it wants more than plugins get: {}", unknown.join(", ")),
+            format!("plugins may import {} and nothing else; build with stubs for WASI", v1::IMPORTS.join(", ")),
+        ));
+    }
+    let wanted = v1::export(point);
+    let mut exports = component_type.exports(&host.engine);
+    if exports.any(|(name, item)| name == wanted && matches!(item.ty, ComponentItem::ComponentInstance(_))) {
+        return Ok(());
+    }
+    Err((
+        format!("it is for {point} by its metadata, but does not export {wanted}"),
+        "say in plugin.yaml what it is for, and build it for that world".to_owned(),
+    ))
+}
+
+fn ticks(time: Duration) -> u64 {
+    // Never none: the plugin would be interrupted at once.
+    u64::try_from(time.as_micros().div_ceil(TICK.as_micros())).unwrap_or(u64::MAX).max(1)
+}
+
+/// What this thread has had of a processor.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
