@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod bundle;
+pub mod cases;
 mod decisions;
 mod export;
 mod keys;
@@ -83,9 +84,10 @@ impl Settings {
 }
 
 /// How results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people.
+    #[default]
     Human,
     /// For programs.
     Json,

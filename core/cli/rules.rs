@@ -1,20 +1,18 @@
 //! `cuetone rules …`: what authors of rules need at their desk. Runs scripts with the same engine, limits and checks as
 //! the server, and needs neither server nor network.
 
-mod answer;
 mod check;
-mod compare;
 mod definitions;
 mod explain;
 mod files;
-mod given;
 mod run;
 mod test;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
+pub use super::Format;
 use crate::extension::{ExtensionError, Point};
 
 #[derive(Debug, Subcommand)]
@@ -81,15 +79,6 @@ pub struct DefinitionsArgs {
     /// The reference tables of rules/README.md instead.
     #[arg(long)]
     pub markdown: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Sentences.
-    #[default]
-    Human,
-    /// One JSON document.
-    Json,
 }
 
 /// Why a command could not do its work. That a script or a test fails is a result, not an error.

@@ -4,12 +4,11 @@ use std::{fmt::Write, io::Read, path::Path, sync::Arc};
 
 use serde_json::json;
 
-use super::{
-    Format, RulesError, RunArgs,
-    answer::{AskError, Given, ask},
-    files,
+use super::{Format, RulesError, RunArgs, files};
+use crate::{
+    cli::cases::{AskError, Given, ask},
+    extension::rhai::Host,
 };
-use crate::extension::rhai::Host;
 
 /// More than any input that a person writes; keeps a wrong pipe from filling the memory.
 const MAX_INPUT_BYTES: u64 = 16 * 1024 * 1024;
@@ -24,7 +23,8 @@ pub fn execute(arguments: &RunArgs) -> Result<(String, bool), RulesError> {
         .map_err(|error| RulesError::Input { path: path.clone(), reason: error.to_string() })?;
     match ask(&script, &given) {
         Ok(outcome) => {
-            let (micros, operations) = (outcome.usage.elapsed.as_micros(), outcome.usage.operations);
+            let (micros, operations) =
+                (outcome.usage.elapsed.as_micros(), outcome.usage.operations.unwrap_or_default());
             if arguments.format == Format::Json {
                 let document = json!({ "answer": outcome.answer, "log": outcome.log, "operations": operations,
                     "microseconds": u64::try_from(micros).unwrap_or(u64::MAX) });

@@ -173,6 +173,11 @@ impl Plugin {
         }
     }
 
+    /// How its tenant calls it.
+    pub fn path(&self) -> &str {
+        &self.identity.path
+    }
+
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }

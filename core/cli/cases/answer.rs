@@ -1,14 +1,16 @@
-//! Asks a script with a given input, as the server would, and shows its answer as JSON.
+//! Asks an extension with a given input, as the server would, and shows its answer as JSON.
 
 use serde_json::{Value, json};
 
-use super::given::{AdGiven, DetectGiven, FillGiven, RequestGiven, SinkGiven, TargetingGiven};
+use super::{
+    given::{AdGiven, DetectGiven, FillGiven, RequestGiven, SinkGiven, TargetingGiven},
+    subject::{Subject, Told, Usage},
+};
 use crate::{
     domain::Span,
     extension::{
         Candidate, DetectInput, ExtensionError, FillInput, Point, RequestContext, RuleInput, SinkInput, Verdict, check,
-        rhai::{Ran, Script, Usage, api::avail::kind_text},
-        secrets,
+        rhai::api::avail::kind_text, secrets,
     },
 };
 
@@ -41,7 +43,7 @@ impl Given {
     }
 }
 
-/// The input makes no sense, or the script failed.
+/// The input makes no sense, or the extension failed.
 #[derive(Debug)]
 pub enum AskError {
     Input(String),
@@ -54,27 +56,27 @@ impl From<ExtensionError> for AskError {
     }
 }
 
-pub fn ask(script: &Script, given: &Given) -> Result<Outcome, AskError> {
+pub fn ask(subject: &dyn Subject, given: &Given) -> Result<Outcome, AskError> {
     match given {
-        Given::Detect(given) => detect(script, given),
-        Given::Targeting(given) => target(script, given),
-        Given::Fill(given) => fill(script, given),
-        Given::Sink(given) => deliver(script, given),
+        Given::Detect(given) => detect(subject, given),
+        Given::Targeting(given) => target(subject, given),
+        Given::Fill(given) => fill(subject, given),
+        Given::Sink(given) => deliver(subject, given),
     }
 }
 
 /// The host's own check of the answer, and the answer as JSON.
 fn checked<T>(
-    script: &Script,
-    ran: Ran<T>,
+    subject: &dyn Subject,
+    told: Told<T>,
     verify: impl FnOnce(&T) -> check::Verified,
-    show: impl FnOnce(&Ran<T>) -> Value,
+    show: impl FnOnce(&Told<T>) -> Value,
 ) -> Result<Outcome, AskError> {
-    verify(&ran.answer).map_err(|message| ExtensionError::Answer { path: script.path().to_owned(), message })?;
-    Ok(Outcome { answer: show(&ran), usage: ran.usage, log: ran.log })
+    verify(&told.answer).map_err(|message| ExtensionError::Answer { path: subject.path().to_owned(), message })?;
+    Ok(Outcome { answer: show(&told), usage: told.usage, log: told.log })
 }
 
-fn detect(script: &Script, given: &DetectGiven) -> Result<Outcome, AskError> {
+fn detect(subject: &dyn Subject, given: &DetectGiven) -> Result<Outcome, AskError> {
     let window = given.window.to_domain().map_err(AskError::Input)?;
     let known: Vec<_> = given.known.iter().map(super::given::AvailGiven::to_domain).collect();
     let input = DetectInput {
@@ -84,12 +86,12 @@ fn detect(script: &Script, given: &DetectGiven) -> Result<Outcome, AskError> {
         break_duration: Span::from_secs_f64(given.break_duration),
         config: &given.config,
     };
-    let ran = script.clone().detector().run(&input)?;
+    let told = subject.detect(&input)?;
     checked(
-        script,
-        ran,
+        subject,
+        told,
         |found| check::avails(&input, found),
-        |ran| {
+        |told| {
             let show = |found: &crate::extension::FoundAvail| {
                 json!({
                     "id": found.id,
@@ -101,12 +103,12 @@ fn detect(script: &Script, given: &DetectGiven) -> Result<Outcome, AskError> {
                     "metadata": found.metadata,
                 })
             };
-            ran.answer.iter().map(show).collect()
+            told.answer.iter().map(show).collect()
         },
     )
 }
 
-fn target(script: &Script, given: &TargetingGiven) -> Result<Outcome, AskError> {
+fn target(subject: &dyn Subject, given: &TargetingGiven) -> Result<Outcome, AskError> {
     let ads: Vec<&AdGiven> = given.ad.iter().chain(&given.ads).collect();
     if ads.is_empty() {
         return Err(AskError::Input("give an `ad`, or a list of `ads`".to_owned()));
@@ -119,53 +121,53 @@ fn target(script: &Script, given: &TargetingGiven) -> Result<Outcome, AskError> 
     let alone = given.ads.is_empty();
     with_candidates(&given.request, &ads, |request, candidates| {
         let input = RuleInput { request, candidates, config: &given.config };
-        let ran = script.clone().targeting().run(&input)?;
+        let told = subject.judge(&input)?;
         checked(
-            script,
-            ran,
+            subject,
+            told,
             |verdicts| check::verdicts(&input, verdicts),
-            |ran| match ran.answer.first() {
+            |told| match told.answer.first() {
                 Some(verdict) if alone => show(verdict),
-                _ => ran.answer.iter().map(show).collect(),
+                _ => told.answer.iter().map(show).collect(),
             },
         )
     })
 }
 
-fn fill(script: &Script, given: &FillGiven) -> Result<Outcome, AskError> {
+fn fill(subject: &dyn Subject, given: &FillGiven) -> Result<Outcome, AskError> {
     let ads: Vec<&AdGiven> = given.ads.iter().collect();
     let avail = given.avail.to_domain();
     let with_avail = |request: &RequestContext<'_>, candidates: &[Candidate<'_>]| {
         let request = RequestContext { avail: &avail, ..request.clone() };
         let input = FillInput { request: &request, candidates, config: &given.config };
-        let ran = script.clone().fill().run(&input)?;
+        let told = subject.fill(&input)?;
         checked(
-            script,
-            ran,
+            subject,
+            told,
             |chosen| check::pod(&input, chosen),
-            |ran| ran.answer.iter().map(|index| candidates.get(*index).map(|ad| ad.id)).collect(),
+            |told| told.answer.iter().map(|index| candidates.get(*index).map(|ad| ad.id)).collect(),
         )
     };
     with_candidates(&RequestGiven::default(), &ads, with_avail)
 }
 
-fn deliver(script: &Script, given: &SinkGiven) -> Result<Outcome, AskError> {
+fn deliver(subject: &dyn Subject, given: &SinkGiven) -> Result<Outcome, AskError> {
     let events: Result<Vec<_>, String> = given.events.iter().map(super::given::EventGiven::to_domain).collect();
     let events = events.map_err(AskError::Input)?;
     let config = secrets::hide_for_trial(&given.config);
     let input = SinkInput { tenant: "acme", events: &events, config: &config };
-    let ran = script.clone().sink().run(&input)?;
+    let told = subject.deliver(&input)?;
     checked(
-        script,
-        ran,
+        subject,
+        told,
         |requests| check::requests(&input, requests),
-        |ran| {
+        |told| {
             let show = |request: &crate::extension::SinkRequest| {
                 // A body that is JSON is shown as what it says.
                 let body = serde_json::from_str(&request.body).unwrap_or_else(|_| Value::String(request.body.clone()));
                 json!({ "method": request.method, "url": request.url, "headers": request.headers, "body": body })
             };
-            json!({ "requests": ran.answer.iter().map(show).collect::<Vec<_>>(), "log": ran.log })
+            json!({ "requests": told.answer.iter().map(show).collect::<Vec<_>>(), "log": told.log })
         },
     )
 }
