@@ -17,14 +17,14 @@ impl<Plugin> Exported<Plugin> {
 /// plugin's lib.rs. Natively there is no one to export it to, and it only names the type.
 #[macro_export]
 macro_rules! export {
-    ($plugin:ident) => {
+    ($plugin:ty) => {
         const _: () = {
+            #[cfg(target_arch = "wasm32")]
+            type CuetoneExported = $crate::Exported<$plugin>;
+            #[cfg(target_arch = "wasm32")]
+            $crate::point::export!(CuetoneExported with_types_in $crate::point);
             #[cfg(not(target_arch = "wasm32"))]
-            type Unused = $plugin;
-            #[cfg(target_arch = "wasm32")]
-            type Plugin = $crate::Exported<$plugin>;
-            #[cfg(target_arch = "wasm32")]
-    $crate::point::export!(Plugin with_types_in $crate::point);
+            let _: fn($plugin) = |_| ();
         };
     };
 }

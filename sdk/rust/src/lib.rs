@@ -19,6 +19,9 @@ pub mod testing;
 #[doc(hidden)]
 pub use exported::Exported;
 pub use points::*;
+/// The one that [`config::read`] reads with.
+#[cfg(feature = "serde")]
+pub use serde_json;
 
 pub use bindings::host::cuetone::extension::types::{
     Avail, AvailKind, Candidate, Device, Labels, LocalTime, Position, Request,
