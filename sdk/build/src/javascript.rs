@@ -1,0 +1,8 @@
+//! Placeholder.
+use std::path::Path;
+
+use crate::{BuildError, Core, Manifest};
+
+pub fn build(_project: &Path, _manifest: &Manifest, _say: &mut dyn FnMut(&str)) -> Result<Core, BuildError> {
+    Err(BuildError::Failed { tool: "cuetone".into(), output: "cannot be built yet".into() })
+}
