@@ -63,3 +63,35 @@ fn cache_dir() -> Result<PathBuf, BuildError> {
         }),
     }
 }
+
+/// The Python of a virtual environment, in the cache, that holds this version of a package. `size` is what has to be
+/// fetched the first time.
+pub fn python_package(
+    package: &str,
+    version: &str,
+    size: &str,
+    say: &mut dyn FnMut(&str),
+) -> Result<PathBuf, BuildError> {
+    let install = "Install Python 3.9 or newer with its venv module: `apt install python3-venv` on Debian and Ubuntu, \
+        `brew install python` on macOS";
+    let folder = cached(package, version, |folder| {
+        // Debian's Python is there without `ensurepip`, which `venv` needs.
+        if answer("python3", &["-c", "import ensurepip, venv"]).is_none() {
+            return Err(BuildError::MissingTool { tool: "Python 3 with venv".into(), install: install.into() });
+        }
+        say(&format!("Fetching {package} {version} ({size}, once)"));
+        run("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let pinned = format!("{package}=={version}");
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &pinned];
+        run("pip", Command::new(folder.join("bin/python")).args(pip)).map(drop)
+    })?;
+    // The environment may outlive the Python that it was made from.
+    let python = folder.join("bin/python");
+    match answer(&python, &["--version"]) {
+        Some(_) => Ok(python),
+        None => Err(BuildError::Failed {
+            tool: python.display().to_string(),
+            output: format!("It does not start. Delete {} and build again", folder.display()),
+        }),
+    }
+}
