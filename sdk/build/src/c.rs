@@ -17,8 +17,11 @@ const ZIG: &str = "0.17.1";
 /// A zig of the user's own is taken if it is of this series: the language still changes between them.
 const ZIG_SERIES: &str = "0.17.";
 
-/// Compiler and linker alike: a library for the host to call, small rather than unrolled, with nothing of the machine.
-const FLAGS: [&str; 6] = ["-target", "wasm32-wasi", "-mexec-model=reactor", "-O2", "-s", "-Wl,--no-entry"];
+/// A library for the host to call, small rather than unrolled.
+const FLAGS: [&str; 8] =
+    ["-target", "wasm32-wasi", "-mexec-model=reactor", "-O2", "-s", "-std=c17", "-Wall", "-Wextra"];
+/// Bytes. Enough for plain code, little beside the 16 MiB that a plugin may use: zig's own default is all of them.
+const STACK_SIZE: u32 = 128 * 1024;
 
 /// What the bindings call the imported interfaces, in place of `cuetone_extension_…`.
 const IMPORTS: [(&str, &str); 4] =
@@ -37,12 +40,12 @@ pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> 
         zig.command()
             .arg("cc")
             .args(FLAGS)
-            .args(["-std=c17", "-Wall", "-Wextra"])
+            .arg(format!("-Wl,-z,stack-size={STACK_SIZE}"))
             .arg("-I")
             .arg(&bindings)
             .args(sources)
             // Generated: its warnings are not the author's.
-            .args(["-w"])
+            .arg("-w")
             .arg(bindings.join("wit.c"))
             .arg(bindings.join("wit_component_type.o"))
             .arg("-o")

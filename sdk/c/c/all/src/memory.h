@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 static inline void *allocate(size_t count, size_t size) {
-  void *memory = calloc(count, size);
-  if (memory == NULL && count > 0) abort();
+  void *memory = calloc(count > 0 ? count : 1, size);
+  if (memory == NULL) abort();
   return memory;
 }
 

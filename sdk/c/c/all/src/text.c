@@ -4,7 +4,7 @@
 #include <string.h>
 
 bool text_equal(wit_string_t a, wit_string_t b) {
-  return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+  return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 void text_add(wit_string_t *text, wit_string_t more) {
