@@ -1,0 +1,163 @@
+//! From a compiled module to the component that a host loads. It does not know which language the module came from.
+
+use wasm_encoder::Encode;
+use wasmparser::{BinaryReader, ComponentExternalKind, Parser, Payload};
+use wit_component::ComponentEncoder;
+
+use crate::{BuildError, Manifest, Point};
+
+/// The custom section that holds the manifest as JSON.
+pub const SECTION: &str = "cuetone:plugin";
+/// All that a plugin may import.
+pub const IMPORTS: [&str; 4] = [
+    "cuetone:extension/log@1.0.0",
+    "cuetone:extension/config@1.0.0",
+    "cuetone:extension/counters@1.0.0",
+    "cuetone:extension/types@1.0.0",
+];
+
+/// Magic and version: the eight bytes before the first section.
+const HEADER_LENGTH: usize = 8;
+/// A custom section's id, in modules and components alike.
+const CUSTOM_SECTION: u8 = 0;
+
+/// Wraps a core module (a component stays as it is), checks imports and export and attaches the manifest.
+pub fn finish(compiled: &[u8], manifest: &Manifest) -> Result<Vec<u8>, BuildError> {
+    let component = match Parser::is_component(compiled) {
+        true => compiled.to_vec(),
+        false => encode(compiled)?,
+    };
+    let unknown: Vec<_> = imports(&component)?.into_iter().filter(|name| !IMPORTS.contains(&name.as_str())).collect();
+    if !unknown.is_empty() {
+        return Err(BuildError::Imports { names: unknown });
+    }
+    let wanted = interface(manifest.point);
+    if !exports(&component)?.contains(&wanted) {
+        return Err(BuildError::Export { point: manifest.point.name(), wanted });
+    }
+    attach(&component, &manifest.section())
+}
+
+/// The interface that a plugin for this point exports.
+pub fn interface(point: Point) -> String {
+    format!("cuetone:extension/{point}@1.0.0")
+}
+
+/// Names of what the component imports.
+pub fn imports(component: &[u8]) -> Result<Vec<String>, BuildError> {
+    let mut names = Vec::new();
+    outermost(component, |payload| {
+        if let Payload::ComponentImportSection(section) = payload {
+            for import in section {
+                names.push(import?.name.name.to_owned());
+            }
+        }
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// Names of the interfaces that the component exports.
+pub fn exports(component: &[u8]) -> Result<Vec<String>, BuildError> {
+    let mut names = Vec::new();
+    outermost(component, |payload| {
+        if let Payload::ComponentExportSection(section) = payload {
+            for export in section {
+                let export = export?;
+                if export.kind == ComponentExternalKind::Instance {
+                    names.push(export.name.name.to_owned());
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// The content of the section `cuetone:plugin`, if there is one.
+pub fn section(component: &[u8]) -> Result<Option<Vec<u8>>, BuildError> {
+    let mut content = None;
+    outermost(component, |payload| {
+        if let Payload::CustomSection(section) = payload
+            && section.name() == SECTION
+        {
+            content = Some(section.data().to_vec());
+        }
+        Ok(())
+    })?;
+    Ok(content)
+}
+
+/// Puts `content` into the section `cuetone:plugin`, in place of one that is there.
+pub fn attach(component: &[u8], content: &[u8]) -> Result<Vec<u8>, BuildError> {
+    let mut attached = without_section(component).map_err(malformed)?;
+    wasm_encoder::ComponentSection::append_to_component(
+        &wasm_encoder::CustomSection { name: SECTION.into(), data: content.into() },
+        &mut attached,
+    );
+    Ok(attached)
+}
+
+fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|encoder| encoder.encode())
+        .map_err(|error| BuildError::Encode { problem: format!("{error:#}") })
+}
+
+/// Shows `see` the sections of the component itself, not those of what is nested in it.
+fn outermost<'a>(
+    component: &'a [u8],
+    mut see: impl FnMut(Payload<'a>) -> wasmparser::Result<()>,
+) -> Result<(), BuildError> {
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        let payload = payload.map_err(malformed)?;
+        match &payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            _ if depth == 0 => see(payload).map_err(malformed)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn without_section(component: &[u8]) -> wasmparser::Result<Vec<u8>> {
+    let mut reader = BinaryReader::new(component, 0);
+    let mut kept = reader.read_bytes(HEADER_LENGTH)?.to_vec();
+    while !reader.eof() {
+        let id = reader.read_u8()?;
+        let length = reader.read_var_u32()?;
+        let content = reader.read_bytes(length as usize)?;
+        if id == CUSTOM_SECTION && BinaryReader::new(content, 0).read_string()? == SECTION {
+            continue;
+        }
+        kept.push(id);
+        content.encode(&mut kept);
+    }
+    Ok(kept)
+}
+
+fn malformed(error: wasmparser::BinaryReaderError) -> BuildError {
+    BuildError::Encode { problem: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Vec<u8> {
+        wasm_encoder::Component::new().finish()
+    }
+
+    #[test]
+    fn a_section_is_replaced_not_repeated() {
+        let once = attach(&empty(), b"one").unwrap();
+        let twice = attach(&once, b"two").unwrap();
+        assert_eq!(section(&twice).unwrap().unwrap(), b"two");
+        assert_eq!(twice.len(), once.len());
+        assert_eq!(section(&empty()).unwrap(), None);
+    }
+}

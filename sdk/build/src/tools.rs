@@ -1,0 +1,97 @@
+//! Finds and runs the programs that compile, and keeps pinned ones in a cache. It does not know what they are for.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::BuildError;
+
+/// Runs the command and answers what it wrote to stdout. `tool` names it in errors.
+pub fn run(tool: &str, command: &mut Command) -> Result<String, BuildError> {
+    let output = command.output().map_err(BuildError::io(command.get_program()))?;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() {
+        return Ok(stdout.trim().to_owned());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(BuildError::Failed { tool: tool.into(), output: format!("{}\n{}", stdout.trim(), stderr.trim()).trim().into() })
+}
+
+/// What `program arguments` writes, such as a version; `None` if there is no such program or it fails.
+pub fn answer(program: impl AsRef<Path>, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program.as_ref()).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The folder `<tool>-<version>` of the cache. The first time `install` fills it, beside its place, so that it is there
+/// whole or not at all.
+pub fn cached(
+    tool: &str,
+    version: &str,
+    install: impl FnOnce(&Path) -> Result<(), BuildError>,
+) -> Result<PathBuf, BuildError> {
+    let cache = cache_dir()?;
+    let place = cache.join(format!("{tool}-{version}"));
+    if place.exists() {
+        return Ok(place);
+    }
+    let beside = cache.join(format!("{tool}-{version}.{}.new", std::process::id()));
+    fs::create_dir_all(&beside).map_err(BuildError::io(&beside))?;
+    let moved = install(&beside).and_then(|()| match fs::rename(&beside, &place) {
+        // Another build was quicker.
+        Err(_) if place.exists() => fs::remove_dir_all(&beside).map_err(BuildError::io(&beside)),
+        result => result.map_err(BuildError::io(&place)),
+    });
+    if moved.is_err() {
+        // The first error is the one to tell; leftovers only take room.
+        let _ = fs::remove_dir_all(&beside);
+    }
+    moved.map(|()| place)
+}
+
+/// `$XDG_CACHE_HOME/cuetone/tools`, or in `~/.cache`.
+fn cache_dir() -> Result<PathBuf, BuildError> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    match base {
+        Some(base) => Ok(base.join("cuetone").join("tools")),
+        None => Err(BuildError::Io {
+            path: "~/.cache".into(),
+            source: io::Error::new(io::ErrorKind::NotFound, "no place for tools: set HOME or XDG_CACHE_HOME"),
+        }),
+    }
+}
+
+/// The Python of a virtual environment, in the cache, that holds this version of a package. `size` is what has to be
+/// fetched the first time.
+pub fn python_package(
+    package: &str,
+    version: &str,
+    size: &str,
+    say: &mut dyn FnMut(&str),
+) -> Result<PathBuf, BuildError> {
+    let install = "Install Python 3.9 or newer with its venv module: `apt install python3-venv` on Debian and Ubuntu, \
+        `brew install python` on macOS";
+    let folder = cached(package, version, |folder| {
+        // Debian's Python is there without `ensurepip`, which `venv` needs.
+        if answer("python3", &["-c", "import ensurepip, venv"]).is_none() {
+            return Err(BuildError::MissingTool { tool: "Python 3 with venv".into(), install: install.into() });
+        }
+        say(&format!("Fetching {package} {version} ({size}, once)"));
+        run("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let pinned = format!("{package}=={version}");
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &pinned];
+        run("pip", Command::new(folder.join("bin/python")).args(pip)).map(drop)
+    })?;
+    // The environment may outlive the Python that it was made from.
+    let python = folder.join("bin/python");
+    match answer(&python, &["--version"]) {
+        Some(_) => Ok(python),
+        None => Err(BuildError::Failed {
+            tool: python.display().to_string(),
+            output: format!("It does not start. Delete {} and build again", folder.display()),
+        }),
+    }
+}
