@@ -5,6 +5,7 @@ pub mod cases;
 mod decisions;
 mod export;
 mod keys;
+pub mod plugin;
 mod reports;
 pub mod rules;
 mod serve;
@@ -58,6 +59,9 @@ enum Command {
     /// Write and test rule scripts.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
+    /// Start, build, test and pack plugins.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Print a completion script for your shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -107,6 +111,7 @@ pub fn run() -> ExitCode {
         Command::Tracking(command) => command.run(),
         Command::Sinks(command) => command.run(),
         Command::Rules(command) => return rules::run(command),
+        Command::Plugin(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cuetone", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

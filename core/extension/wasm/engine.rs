@@ -26,8 +26,8 @@ pub const PLACES: usize = 64;
 /// Modules that one plugin may be made of: the component tools put two small ones beside each, Python has about 30.
 const CORE_INSTANCES_PER_PLUGIN: u32 = 40;
 
-/// Memories and tables of one plugin: one of each for most, a few for those made of several modules.
-const MEMORIES_PER_PLUGIN: u32 = 2;
+/// Memories and tables of one plugin: one of each for most, JavaScript has three memories. Addresses are reserved, no memory.
+const MEMORIES_PER_PLUGIN: u32 = 4;
 const TABLES_PER_PLUGIN: u32 = 4;
 
 /// What the engine keeps of a plugin's instance (not its memory): offsets and pointers, some KB; Python's takes most.

@@ -2,6 +2,7 @@
 //!
 //! - [`engine`]: builds the one engine, with its pool of instances; [`ticker`] moves its clock, [`gate`] counts places.
 //! - [`inspect`]: what can be read off a component before it is compiled; [`metadata`]: what it says of itself.
+//! - [`signature`]: who made it.
 //! - [`compile`]: bytes → machine code, off the async threads, once per content; [`artefacts`] keeps it on disk.
 //! - [`guest`]: what one call may use and ask of the host.
 //! - [`plugin`]: a compiled plugin, and the one function through which it runs.
@@ -19,6 +20,7 @@ mod guest;
 pub mod inspect;
 pub mod metadata;
 pub mod plugin;
+pub mod signature;
 mod ticker;
 pub mod v1;
 

@@ -1,0 +1,70 @@
+//! `cuetone plugin check`.
+
+use std::{process::ExitCode, time::Instant};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Format, Which, load};
+use crate::extension::{ScriptSource, secrets};
+
+/// Says what a plugin is and whether a server would take it.
+#[derive(Args)]
+pub struct Check {
+    #[command(flatten)]
+    which: Which,
+    /// The configuration for the trial call, as JSON or YAML.
+    #[arg(long, value_name = "TEXT", default_value = "{}")]
+    config: String,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Check {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let (file, bytes) = self.which.read()?;
+        let config: Value = serde_yaml::from_str(&self.config)?;
+        let started = Instant::now();
+        let plugin = load(&file, &bytes)?;
+        let compiled = started.elapsed();
+        let (about, budget) = (plugin.metadata().clone(), plugin.budget());
+        let tried = (*plugin).clone().trial(&secrets::hide_for_trial(&config));
+        let packed = crate::bundle::pack(&bytes);
+        let version = ScriptSource { name: "plugin.wasm", text: &packed }.version();
+        let path = file.display();
+        if self.format == Format::Json {
+            let trial = match &tried {
+                Ok(used) => json!({"microseconds": used.elapsed.as_micros() as u64, "memory_bytes": used.memory_bytes}),
+                Err(error) => json!({"error": error.to_string(), "kind": error.kind()}),
+            };
+            let document = json!({"path": path.to_string(), "plugin": about, "hash": version, "bytes": bytes.len(),
+                "packed_bytes": packed.len(), "compiled_ms": compiled.as_millis() as u64, "trial": trial});
+            println!("{document:#}");
+        } else {
+            println!("{path}: {} {} for {}", about.name, about.version, about.point);
+            println!("  hash      {version}");
+            println!("  written   in {}; licence {}", or_unknown(&about.language), or_unknown(&about.licence));
+            println!("  size      {} KiB, kept as {} KiB", bytes.len().div_ceil(1024), packed.len().div_ceil(1024));
+            println!("  compiled  in {} ms", compiled.as_millis());
+            println!("  limits    {:?} and {} MiB a call", budget.deadline, budget.memory_bytes / 1024 / 1024);
+            if !about.counters.is_empty() {
+                println!("  counters  {}", about.counters.join(", "));
+            }
+            match &tried {
+                Ok(used) => {
+                    println!(
+                        "  trial     answered in {:?} with {} KiB",
+                        used.elapsed,
+                        used.memory_bytes.div_ceil(1024)
+                    );
+                }
+                Err(error) => println!("  trial     FAILED: {error}"),
+            }
+        }
+        Ok(if tried.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn or_unknown(text: &str) -> &str {
+    if text.is_empty() { "unknown" } else { text }
+}

@@ -1,0 +1,93 @@
+//! One table of inputs and answers for each extension point, and everything that must answer alike: code of ours, a Rhai
+//! script, and a plugin in each language, built from the templates that `cuetone plugin new` writes.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod guests;
+
+use std::path::Path;
+
+use cuetone::{
+    cli::{
+        Format,
+        cases::{FileOutcome, Subject, report, run_text},
+        plugin::{load, native::Native, starter_script},
+    },
+    extension::Point,
+};
+use cuetone_build::Language;
+
+fn table(point: Point) -> (String, String) {
+    let path = format!("tests/conformance/{point}.test.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    (path, text)
+}
+
+fn holds(who: &str, subject: &dyn Subject) {
+    let (path, text) = table(subject.point());
+    let outcome = run_text(subject, &path, &text);
+    let (passed, cases) = (outcome.passed(), outcome.outcomes.len());
+    assert!(passed && cases >= 6, "{who}:\n{}", report(&[outcome], Format::Human));
+}
+
+fn speaks(language: Language) {
+    for point in Point::ALL {
+        let asked = point.as_str().parse().unwrap();
+        let component = guests::template(language, asked);
+        let plugin = load(Path::new(&format!("{}-{point}.wasm", language.name())), &component).unwrap();
+        assert_eq!(plugin.metadata().language, language.name());
+        holds(language.name(), &plugin);
+    }
+}
+
+#[test]
+fn the_native_policies_keep_to_the_table() {
+    Point::ALL.into_iter().for_each(|point| holds("native", &Native(point)));
+}
+
+#[test]
+fn the_scripts_keep_to_the_table() {
+    Point::ALL.into_iter().for_each(|point| holds("rhai", &starter_script(point).unwrap()));
+}
+
+#[test]
+fn plugins_in_rust_keep_to_the_table() {
+    speaks(Language::Rust);
+}
+
+#[test]
+fn plugins_in_javascript_keep_to_the_table() {
+    speaks(Language::JavaScript);
+}
+
+#[test]
+fn plugins_in_typescript_keep_to_the_table() {
+    speaks(Language::TypeScript);
+}
+
+#[test]
+fn plugins_in_python_keep_to_the_table() {
+    speaks(Language::Python);
+}
+
+#[test]
+fn plugins_in_c_keep_to_the_table() {
+    speaks(Language::C);
+}
+
+#[test]
+fn plugins_in_zig_keep_to_the_table() {
+    speaks(Language::Zig);
+}
+
+#[test]
+fn a_table_notices_an_answer_that_differs() {
+    let script = starter_script(Point::Fill).unwrap();
+    let case = "- { name: x, given: { ads: [{ id: a }] }, expect: [b] }\n";
+    let outcome: FileOutcome = run_text(&script, "x", case);
+    assert!(!outcome.passed());
+}

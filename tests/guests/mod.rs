@@ -1,0 +1,44 @@
+//! Plugins built from the templates, for tests: each once for its content, kept in `target/guests`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cuetone_build::{Language, Point, build, new_project};
+use sha2::{Digest, Sha256};
+
+pub const LANGUAGES: [Language; 6] =
+    [Language::Rust, Language::JavaScript, Language::TypeScript, Language::Python, Language::C, Language::Zig];
+
+/// The component of a language's template for a point: what `cuetone plugin new` and `build` make.
+pub fn template(language: Language, point: Point) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let project = folder.path().join("starter");
+    let mut files = new_project(&project, "starter", point, language).expect("a project");
+    files.sort();
+    let mut hash = Sha256::new();
+    for file in &files {
+        hash.update(file.strip_prefix(&project).expect("a file of the project").to_string_lossy().as_bytes());
+        hash.update([0]);
+        hash.update(Sha256::digest(fs::read(file).expect("its content")));
+    }
+    let key: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let kept = kept().join(format!("{}-{}-{key}.wasm", language.name(), point.name()));
+    if let Ok(component) = fs::read(&kept) {
+        return component;
+    }
+    let mut said = Vec::new();
+    let built = build(&project, &mut |doing| said.push(doing.to_owned()))
+        .unwrap_or_else(|error| panic!("{} for {}: {error}\n{}", language.name(), point.name(), said.join("\n")));
+    fs::create_dir_all(kept.parent().expect("a folder")).expect("target/guests");
+    let beside = kept.with_extension(format!("{}.new", std::process::id()));
+    fs::write(&beside, &built.component).and_then(|()| fs::rename(&beside, &kept)).expect("target/guests");
+    built.component
+}
+
+fn kept() -> PathBuf {
+    // Tests are run from …/target/debug/deps.
+    let test = std::env::current_exe().expect("this test");
+    test.ancestors().nth(3).unwrap_or(Path::new("target")).join("guests")
+}
