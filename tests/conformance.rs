@@ -36,8 +36,7 @@ fn holds(who: &str, subject: &dyn Subject) {
 
 fn speaks(language: Language) {
     for point in Point::ALL {
-        let asked = point.as_str().parse().unwrap();
-        let component = guests::template(language, asked);
+        let component = guests::template(language, point);
         let plugin = load(Path::new(&format!("{}-{point}.wasm", language.name())), &component).unwrap();
         assert_eq!(plugin.metadata().language, language.name());
         holds(language.name(), &plugin);

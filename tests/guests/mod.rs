@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cuetone_build::{Language, Point, build, new_project};
+use cuetone::extension::Point;
+use cuetone_build::{Language, build, new_project};
 use sha2::{Digest, Sha256};
 
 pub const LANGUAGES: [Language; 6] =
@@ -15,7 +16,13 @@ pub const LANGUAGES: [Language; 6] =
 pub fn template(language: Language, point: Point) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let project = folder.path().join("starter");
-    let mut files = new_project(&project, "starter", point, language).expect("a project");
+    let of = match point {
+        Point::Detect => cuetone_build::Point::Detect,
+        Point::Targeting => cuetone_build::Point::Targeting,
+        Point::Fill => cuetone_build::Point::Fill,
+        Point::Sink => cuetone_build::Point::Sink,
+    };
+    let mut files = new_project(&project, "starter", of, language).expect("a project");
     files.sort();
     let mut hash = Sha256::new();
     for file in &files {
@@ -24,13 +31,13 @@ pub fn template(language: Language, point: Point) -> Vec<u8> {
         hash.update(Sha256::digest(fs::read(file).expect("its content")));
     }
     let key: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let kept = kept().join(format!("{}-{}-{key}.wasm", language.name(), point.name()));
+    let kept = kept().join(format!("{}-{}-{key}.wasm", language.name(), point.as_str()));
     if let Ok(component) = fs::read(&kept) {
         return component;
     }
     let mut said = Vec::new();
     let built = build(&project, &mut |doing| said.push(doing.to_owned()))
-        .unwrap_or_else(|error| panic!("{} for {}: {error}\n{}", language.name(), point.name(), said.join("\n")));
+        .unwrap_or_else(|error| panic!("{} for {}: {error}\n{}", language.name(), point.as_str(), said.join("\n")));
     fs::create_dir_all(kept.parent().expect("a folder")).expect("target/guests");
     let beside = kept.with_extension(format!("{}.new", std::process::id()));
     fs::write(&beside, &built.component).and_then(|()| fs::rename(&beside, &kept)).expect("target/guests");
