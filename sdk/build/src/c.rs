@@ -32,7 +32,7 @@ pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> 
     let bindings = write_bindings(project, manifest)?;
     let module = build_dir(project)?.join("core.wasm");
     let sources = match manifest.language {
-        Language::Zig => vec![compile_zig(&zig, project, &bindings)?],
+        Language::Zig => vec![compile_zig(&zig, project, &bindings, say)?],
         _ => c_sources(&project.join("src"))?,
     };
     run(
@@ -81,8 +81,26 @@ impl Zig {
     }
 }
 
-fn compile_zig(_zig: &Zig, _project: &Path, _bindings: &Path) -> Result<PathBuf, BuildError> {
-    todo!()
+/// Compiles `src/plugin.zig` to an object file. It sees the C bindings as a module named `wit`.
+fn compile_zig(zig: &Zig, project: &Path, bindings: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
+    say("Translating the bindings to Zig (the first time takes a minute)");
+    let target = ["-target", "wasm32-wasi", "-lc"];
+    let translated = run("zig translate-c", zig.command().arg("translate-c").args(target).arg(bindings.join("wit.h")))?;
+    let wit = bindings.join("wit.zig");
+    fs::write(&wit, translated).map_err(BuildError::io(&wit))?;
+
+    let object = build_dir(project)?.join("plugin.o");
+    run(
+        "zig build-obj",
+        zig.command()
+            .arg("build-obj")
+            .args(target)
+            .args(["-O", "ReleaseSmall", "--dep", "wit", "-Mroot=src/plugin.zig"])
+            .arg(format!("-Mwit={}", wit.display()))
+            .arg(format!("-femit-bin={}", object.display()))
+            .current_dir(project),
+    )?;
+    Ok(object)
 }
 
 /// All `.c` files of the folder, in order.
