@@ -83,7 +83,7 @@ impl Zig {
 
 /// Compiles `src/plugin.zig` to an object file. It sees the C bindings as a module named `wit`.
 fn compile_zig(zig: &Zig, project: &Path, bindings: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
-    say("Translating the bindings to Zig (the first time takes a minute)");
+    say("Compiling with zig (the first time takes a minute)");
     let target = ["-target", "wasm32-wasi", "-lc"];
     let translated = run("zig translate-c", zig.command().arg("translate-c").args(target).arg(bindings.join("wit.h")))?;
     let wit = bindings.join("wit.zig");
