@@ -1,7 +1,9 @@
 //! Finds and runs the programs that compile, and keeps pinned ones in a cache. It does not know what they are for.
 
 use std::{
-    env, fs, io,
+    env,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -33,22 +35,26 @@ pub fn cached(
     install: impl FnOnce(&Path) -> Result<(), BuildError>,
 ) -> Result<PathBuf, BuildError> {
     let cache = cache_dir()?;
-    let place = cache.join(format!("{tool}-{version}"));
+    let named = |end| cache.join(format!("{tool}-{version}{end}"));
+    let (place, beside, lock) = (named(""), named(".new"), named(".lock"));
     if place.exists() {
         return Ok(place);
     }
-    let beside = cache.join(format!("{tool}-{version}.{}.new", std::process::id()));
-    fs::create_dir_all(&beside).map_err(BuildError::io(&beside))?;
-    let moved = install(&beside).and_then(|()| match fs::rename(&beside, &place) {
-        // Another build was quicker.
-        Err(_) if place.exists() => fs::remove_dir_all(&beside).map_err(BuildError::io(&beside)),
-        result => result.map_err(BuildError::io(&place)),
-    });
-    if moved.is_err() {
-        // The first error is the one to tell; leftovers only take room.
-        let _ = fs::remove_dir_all(&beside);
+    fs::create_dir_all(&cache).map_err(BuildError::io(&cache))?;
+    // Held until it goes out of scope: a second build waits, and finds the tool.
+    let held = File::create(&lock).map_err(BuildError::io(&lock))?;
+    held.lock().map_err(BuildError::io(&lock))?;
+    if place.exists() {
+        return Ok(place);
     }
-    moved.map(|()| place)
+    if beside.exists() {
+        // Of an installation that was broken off.
+        fs::remove_dir_all(&beside).map_err(BuildError::io(&beside))?;
+    }
+    fs::create_dir(&beside).map_err(BuildError::io(&beside))?;
+    install(&beside)?;
+    fs::rename(&beside, &place).map_err(BuildError::io(&place))?;
+    Ok(place)
 }
 
 /// `$XDG_CACHE_HOME/cuetone/tools`, or in `~/.cache`.
