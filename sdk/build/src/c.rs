@@ -10,7 +10,7 @@ use wit_bindgen_core::{Files, wit_parser::Resolve};
 
 use crate::{
     BuildError, Core, Language, Manifest, Point, build_dir,
-    tools::{answer, python_package, run},
+    tools::{PYTHON, answer, python_package, run},
 };
 
 const ZIG: &str = "0.17.1";
@@ -70,7 +70,13 @@ impl Zig {
         if let Some(version) = answer("zig", &["version"]).filter(|version| version.starts_with(ZIG_SERIES)) {
             return Ok(Self { program: "zig".into(), arguments: &[], version });
         }
-        let program = python_package("ziglang", ZIG, "90 MB", say)?;
+        let program = python_package("ziglang", ZIG, "100 MB", say).map_err(|error| match error {
+            BuildError::MissingTool { .. } => BuildError::MissingTool {
+                tool: format!("zig {ZIG_SERIES}x"),
+                install: format!("Install it, or what it can be fetched with: {PYTHON}"),
+            },
+            other => other,
+        })?;
         Ok(Self { program, arguments: &["-m", "ziglang"], version: ZIG.into() })
     }
 

@@ -10,6 +10,10 @@ use std::{
 
 use crate::BuildError;
 
+/// What to install where there is none.
+pub const PYTHON: &str = "Python 3.9 or newer with its venv module: `apt install python3-venv` on Debian and Ubuntu, \
+    `brew install python` on macOS";
+
 /// Runs the command and answers what it wrote to stdout. `tool` names it in errors.
 pub fn run(tool: &str, command: &mut Command) -> Result<String, BuildError> {
     let output = command.output().map_err(BuildError::io(command.get_program()))?;
@@ -78,12 +82,13 @@ pub fn python_package(
     size: &str,
     say: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, BuildError> {
-    let install = "Install Python 3.9 or newer with its venv module: `apt install python3-venv` on Debian and Ubuntu, \
-        `brew install python` on macOS";
     let folder = cached(package, version, |folder| {
         // Debian's Python is there without `ensurepip`, which `venv` needs.
         if answer("python3", &["-c", "import ensurepip, venv"]).is_none() {
-            return Err(BuildError::MissingTool { tool: "Python 3 with venv".into(), install: install.into() });
+            return Err(BuildError::MissingTool {
+                tool: "Python 3 with venv".into(),
+                install: format!("Install {PYTHON}"),
+            });
         }
         say(&format!("Fetching {package} {version} ({size}, once)"));
         run("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(folder))?;
