@@ -10,7 +10,7 @@ use wit_bindgen_core::{Files, wit_parser::Resolve};
 
 use crate::{
     BuildError, Core, Language, Manifest, Point, build_dir,
-    tools::{answer, python_package, run},
+    tools::{PYTHON, answer, python_package, run},
 };
 
 const ZIG: &str = "0.17.1";
@@ -32,7 +32,7 @@ pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> 
     let bindings = write_bindings(project, manifest)?;
     let module = build_dir(project)?.join("core.wasm");
     let sources = match manifest.language {
-        Language::Zig => vec![compile_zig(&zig, project, &bindings)?],
+        Language::Zig => vec![compile_zig(&zig, project, &bindings, say)?],
         _ => c_sources(&project.join("src"))?,
     };
     run(
@@ -70,7 +70,13 @@ impl Zig {
         if let Some(version) = answer("zig", &["version"]).filter(|version| version.starts_with(ZIG_SERIES)) {
             return Ok(Self { program: "zig".into(), arguments: &[], version });
         }
-        let program = python_package("ziglang", ZIG, "90 MB", say)?;
+        let program = python_package("ziglang", ZIG, "100 MB", say).map_err(|error| match error {
+            BuildError::MissingTool { .. } => BuildError::MissingTool {
+                tool: format!("zig {ZIG_SERIES}x"),
+                install: format!("Install it, or what it can be fetched with: {PYTHON}"),
+            },
+            other => other,
+        })?;
         Ok(Self { program, arguments: &["-m", "ziglang"], version: ZIG.into() })
     }
 
@@ -81,8 +87,26 @@ impl Zig {
     }
 }
 
-fn compile_zig(_zig: &Zig, _project: &Path, _bindings: &Path) -> Result<PathBuf, BuildError> {
-    todo!()
+/// Compiles `src/plugin.zig` to an object file. It sees the C bindings as a module named `wit`.
+fn compile_zig(zig: &Zig, project: &Path, bindings: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
+    say("Compiling with zig (the first time takes a minute)");
+    let target = ["-target", "wasm32-wasi", "-lc"];
+    let translated = run("zig translate-c", zig.command().arg("translate-c").args(target).arg(bindings.join("wit.h")))?;
+    let wit = bindings.join("wit.zig");
+    fs::write(&wit, translated).map_err(BuildError::io(&wit))?;
+
+    let object = build_dir(project)?.join("plugin.o");
+    run(
+        "zig build-obj",
+        zig.command()
+            .arg("build-obj")
+            .args(target)
+            .args(["-O", "ReleaseSmall", "--dep", "wit", "-Mroot=src/plugin.zig"])
+            .arg(format!("-Mwit={}", wit.display()))
+            .arg(format!("-femit-bin={}", object.display()))
+            .current_dir(project),
+    )?;
+    Ok(object)
 }
 
 /// All `.c` files of the folder, in order.

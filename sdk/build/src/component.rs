@@ -146,7 +146,44 @@ fn malformed(error: wasmparser::BinaryReaderError) -> BuildError {
 
 #[cfg(test)]
 mod tests {
+    use wasm_encoder::{ComponentImportSection, ComponentTypeRef, ComponentTypeSection, InstanceType};
+
     use super::*;
+    use crate::manifest::tests::GOOD;
+
+    /// A component that imports one interface, without functions.
+    fn importing(name: &str) -> Vec<u8> {
+        let mut types = ComponentTypeSection::new();
+        types.instance(&InstanceType::new());
+        let mut imports = ComponentImportSection::new();
+        imports.import(name, ComponentTypeRef::Instance(0));
+        let mut component = wasm_encoder::Component::new();
+        component.section(&types).section(&imports);
+        component.finish()
+    }
+
+    fn check(component: &[u8], expect: &str) {
+        let error = finish(component, &Manifest::parse(GOOD).unwrap()).unwrap_err().to_string();
+        assert!(error.starts_with(expect), "{error}");
+    }
+
+    #[test]
+    fn only_what_the_contract_has_may_be_imported() {
+        check(
+            &importing("wasi:cli/environment@0.2.0"),
+            "the plugin imports wasi:cli/environment@0.2.0, which the host",
+        );
+        // It is the export that is missing here.
+        check(
+            &importing(IMPORTS[0]),
+            "plugin.yaml says `point: targeting`, but the plugin does not export cuetone:ext",
+        );
+    }
+
+    #[test]
+    fn what_is_not_webassembly_is_refused() {
+        check(b"#!/bin/sh", "the compiled module is not a component that a host can load: ");
+    }
 
     fn empty() -> Vec<u8> {
         wasm_encoder::Component::new().finish()

@@ -74,8 +74,8 @@ fn node() -> Result<String, BuildError> {
                 None => format!("Node.js {MIN_NODE_MAJOR} or newer"),
             },
             install: format!(
-                "Install Node.js {MIN_NODE_MAJOR} or newer with npm: `apt install nodejs npm` on Debian 13 and Ubuntu \
-                 26.04, `brew install node` on macOS, else from nodejs.org"
+                "Install Node.js {MIN_NODE_MAJOR} or newer with npm: `apt install nodejs npm` on Debian 13 or newer, \
+                 `brew install node` on macOS, else from nodejs.org"
             ),
         }),
     }

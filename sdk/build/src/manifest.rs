@@ -165,10 +165,10 @@ pub fn check_name(name: &str) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const GOOD: &str = "name: prefer-travel\nversion: 0.1.0\npoint: targeting\ncontract: 1\nlanguage: rust\n\
+    pub const GOOD: &str = "name: prefer-travel\nversion: 0.1.0\npoint: targeting\ncontract: 1\nlanguage: rust\n\
         licence: Apache-2.0\ndescription: One line.\ncounters: []\nleaves_out: [ids]\n";
 
     fn check(from: &str, to: &str, expect: &str) {

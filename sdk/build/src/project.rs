@@ -7,13 +7,16 @@ use std::{
 
 use include_dir::{Dir, include_dir};
 
-use crate::{BuildError, Language, Point, manifest::check_name};
+use crate::{BuildError, Language, MANIFEST_FILE, Point, manifest::check_name};
 
-/// What every project gets.
-static PROJECT: Dir = include_dir!("$CARGO_MANIFEST_DIR/template");
+const MANIFEST: &str = include_str!("../template/plugin.yaml");
 /// The contract.
 static WIT: Dir = include_dir!("$CARGO_MANIFEST_DIR/../wit/v1");
+/// What Rust plugins depend on, copied so that a project builds as it is.
+static RUST_CRATE: Dir = include_dir!("$CARGO_MANIFEST_DIR/../rust/src");
+const RUST_CRATE_MANIFEST: &str = include_str!("../../rust/Cargo.toml");
 /// By language: `all` for every point, and a folder for each.
+static RUST: Dir = include_dir!("$CARGO_MANIFEST_DIR/../rust/template");
 static JAVASCRIPT: Dir = include_dir!("$CARGO_MANIFEST_DIR/../js/javascript");
 static TYPESCRIPT: Dir = include_dir!("$CARGO_MANIFEST_DIR/../js/typescript");
 static PYTHON: Dir = include_dir!("$CARGO_MANIFEST_DIR/../python/template");
@@ -27,9 +30,10 @@ pub fn new_project(dir: &Path, name: &str, point: Point, language: Language) -> 
         return Err(BuildError::NotEmpty { dir: dir.into() });
     }
     let mut writer = Writer { point, language, name, written: Vec::new() };
-    writer.folder(&PROJECT, dir)?;
+    fs::create_dir_all(dir).map_err(BuildError::io(dir))?;
+    writer.file(&dir.join(MANIFEST_FILE), MANIFEST)?;
     let template = match language {
-        Language::Rust => return Err(BuildError::Failed { tool: "cuetone".into(), output: "no template yet".into() }),
+        Language::Rust => &RUST,
         Language::JavaScript => &JAVASCRIPT,
         Language::TypeScript => &TYPESCRIPT,
         Language::Python => &PYTHON,
@@ -41,7 +45,15 @@ pub fn new_project(dir: &Path, name: &str, point: Point, language: Language) -> 
             writer.folder(folder, dir)?;
         }
     }
-    writer.folder(&WIT, &dir.join("wit"))?;
+    match language {
+        Language::Rust => {
+            let to = dir.join("cuetone-plugin");
+            writer.folder(&RUST_CRATE, &to.join("src"))?;
+            writer.folder(&WIT, &to.join("wit"))?;
+            writer.file(&to.join("Cargo.toml"), RUST_CRATE_MANIFEST)?;
+        }
+        _ => writer.folder(&WIT, &dir.join("wit"))?,
+    }
     Ok(writer.written)
 }
 
@@ -57,19 +69,24 @@ impl Writer<'_> {
     fn folder(&mut self, folder: &Dir, to: &Path) -> Result<(), BuildError> {
         fs::create_dir_all(to).map_err(BuildError::io(to))?;
         for file in folder.files() {
-            let Some(name) = file.path().file_name() else { continue };
+            let (Some(name), Some(text)) = (file.path().file_name(), file.contents_utf8()) else { continue };
             let path = to.join(name);
-            let content = match file.contents_utf8() {
-                Some(text) => self.filled(text).into_bytes(),
-                None => file.contents().to_vec(),
-            };
-            fs::write(&path, content).map_err(BuildError::io(&path))?;
-            self.written.push(path);
+            // A `Cargo.toml` among the templates would make a package of them.
+            match path.extension().is_some_and(|extension| extension == "in") {
+                true => self.file(&path.with_extension(""), text)?,
+                false => self.file(&path, text)?,
+            }
         }
         for inner in folder.dirs() {
             let Some(name) = inner.path().file_name() else { continue };
             self.folder(inner, &to.join(name))?;
         }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, text: &str) -> Result<(), BuildError> {
+        fs::write(path, self.filled(text)).map_err(BuildError::io(path))?;
+        self.written.push(path.into());
         Ok(())
     }
 

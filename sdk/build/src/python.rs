@@ -28,8 +28,6 @@ pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> 
             .arg("--output")
             .arg(&component)
             .arg(APP)
-            // Else compiled files of the reader's own Python would be written beside the sources.
-            .env("PYTHONDONTWRITEBYTECODE", "1")
             .current_dir(project),
     )?;
     Ok(Core {

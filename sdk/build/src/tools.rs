@@ -1,12 +1,18 @@
 //! Finds and runs the programs that compile, and keeps pinned ones in a cache. It does not know what they are for.
 
 use std::{
-    env, fs, io,
+    env,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::BuildError;
+
+/// What to install where there is none.
+pub const PYTHON: &str = "Python 3.9 or newer with its venv module: `apt install python3-venv` on Debian and Ubuntu, \
+    `brew install python` on macOS";
 
 /// Runs the command and answers what it wrote to stdout. `tool` names it in errors.
 pub fn run(tool: &str, command: &mut Command) -> Result<String, BuildError> {
@@ -33,22 +39,26 @@ pub fn cached(
     install: impl FnOnce(&Path) -> Result<(), BuildError>,
 ) -> Result<PathBuf, BuildError> {
     let cache = cache_dir()?;
-    let place = cache.join(format!("{tool}-{version}"));
+    let named = |end| cache.join(format!("{tool}-{version}{end}"));
+    let (place, beside, lock) = (named(""), named(".new"), named(".lock"));
     if place.exists() {
         return Ok(place);
     }
-    let beside = cache.join(format!("{tool}-{version}.{}.new", std::process::id()));
-    fs::create_dir_all(&beside).map_err(BuildError::io(&beside))?;
-    let moved = install(&beside).and_then(|()| match fs::rename(&beside, &place) {
-        // Another build was quicker.
-        Err(_) if place.exists() => fs::remove_dir_all(&beside).map_err(BuildError::io(&beside)),
-        result => result.map_err(BuildError::io(&place)),
-    });
-    if moved.is_err() {
-        // The first error is the one to tell; leftovers only take room.
-        let _ = fs::remove_dir_all(&beside);
+    fs::create_dir_all(&cache).map_err(BuildError::io(&cache))?;
+    // Held until it goes out of scope: a second build waits, and finds the tool.
+    let held = File::create(&lock).map_err(BuildError::io(&lock))?;
+    held.lock().map_err(BuildError::io(&lock))?;
+    if place.exists() {
+        return Ok(place);
     }
-    moved.map(|()| place)
+    if beside.exists() {
+        // Of an installation that was broken off.
+        fs::remove_dir_all(&beside).map_err(BuildError::io(&beside))?;
+    }
+    fs::create_dir(&beside).map_err(BuildError::io(&beside))?;
+    install(&beside)?;
+    fs::rename(&beside, &place).map_err(BuildError::io(&place))?;
+    Ok(place)
 }
 
 /// `$XDG_CACHE_HOME/cuetone/tools`, or in `~/.cache`.
@@ -72,12 +82,13 @@ pub fn python_package(
     size: &str,
     say: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, BuildError> {
-    let install = "Install Python 3.9 or newer with its venv module: `apt install python3-venv` on Debian and Ubuntu, \
-        `brew install python` on macOS";
     let folder = cached(package, version, |folder| {
         // Debian's Python is there without `ensurepip`, which `venv` needs.
         if answer("python3", &["-c", "import ensurepip, venv"]).is_none() {
-            return Err(BuildError::MissingTool { tool: "Python 3 with venv".into(), install: install.into() });
+            return Err(BuildError::MissingTool {
+                tool: "Python 3 with venv".into(),
+                install: format!("Install {PYTHON}"),
+            });
         }
         say(&format!("Fetching {package} {version} ({size}, once)"));
         run("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(folder))?;

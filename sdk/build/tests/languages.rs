@@ -9,9 +9,11 @@ use cuetone_build::{Language, Manifest, Point, build, component, new_project};
 use wit_bindgen_core::wit_parser::WorldKey;
 use wit_component::DecodedWasm;
 
+const PROJECTS: &str = env!("CARGO_TARGET_TMPDIR");
+
 fn check(language: Language) {
     for point in Point::ALL {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{language}-{point}"));
+        let dir = Path::new(PROJECTS).join(format!("{language}-{point}"));
         let _ = fs::remove_dir_all(&dir);
         for file in new_project(&dir, "first-try", point, language).unwrap() {
             let text = fs::read_to_string(&file).unwrap();
@@ -40,6 +42,15 @@ fn interfaces(component: &[u8]) -> Vec<String> {
     };
     let exports = resolve.worlds[world].exports.keys();
     exports.filter(|key| matches!(key, WorldKey::Interface(_))).map(|key| resolve.name_world_key(key)).collect()
+}
+
+#[test]
+fn rust() {
+    // The four share what they depend on.
+    let settings = Path::new(PROJECTS).join(".cargo");
+    fs::create_dir_all(&settings).unwrap();
+    fs::write(settings.join("config.toml"), "[build]\ntarget-dir = \"rust\"\n").unwrap();
+    check(Language::Rust);
 }
 
 #[test]
