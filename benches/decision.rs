@@ -143,6 +143,7 @@ fn manifest(ads: usize, numbers: &mut Numbers) -> TenantManifest {
             report_time: Default::default(),
             privacy: Default::default(),
             event_types: Vec::new(),
+            plugin_keys: Vec::new(),
         },
         channels: vec![channel()],
         campaigns: (0..ads.div_ceil(ADS_OF_A_CAMPAIGN)).map(|at| campaign(at, numbers)).collect(),

@@ -23,7 +23,7 @@ use crate::{
     decider::{self, Decider, DecisionLog, Exposures},
     demand::{self, Demand},
     domain::{Clock, Span, SystemClock},
-    extension::{Extensions, monotonic},
+    extension::{Extensions, monotonic, wasm::Artefacts},
     geo::{Geo, GeoDatabase},
     http::{
         self, Player,
@@ -58,6 +58,9 @@ const DATABASE_FILE: &str = "cuetone.db";
 
 /// The journal's folder inside the data folder.
 const JOURNAL_FOLDER: &str = "journal";
+
+/// Where plugins' machine code is kept, inside the data folder. What is deleted there is made again.
+const ARTEFACTS_FOLDER: &str = "plugins";
 
 /// What the journal may hold while the database is away: half a day of 500 events a second. A disk that runs full takes
 /// the whole server down.
@@ -142,7 +145,8 @@ impl App {
             random: Arc::new(rand::random::<f64>),
             timing: SinkTiming::default(),
         }));
-        let extensions = Extensions::new(monotonic())?;
+        let artefacts = Artefacts::new(config.data_dir.join(ARTEFACTS_FOLDER), &master_key);
+        let extensions = Extensions::new(monotonic())?.keeping(artefacts);
         let registry = Registry::new(Parts {
             store: store.clone(),
             extensions: extensions.clone(),

@@ -65,6 +65,10 @@ pub const DEFAULT_RATE_LIMIT: i64 = 60_000;
 pub const MAX_RETENTION_DAYS: i64 = 3_650;
 /// Each is a column of no report, and a name that a person invented.
 pub const MAX_EVENT_TYPES: usize = 100;
+/// Makers of plugins that a tenant trusts.
+pub const MAX_PLUGIN_KEYS: usize = 20;
+/// An Ed25519 public key.
+pub const PLUGIN_KEY_BYTES: usize = 32;
 pub const DEFAULT_BREAK_INTERVAL: Span = Span::from_secs(360);
 pub const DEFAULT_BREAK_DURATION: Span = Span::from_secs(120);
 /// Any ordering fits between these, and sums of them never overflow.

@@ -28,6 +28,7 @@ pub fn tenant(tenant: &Tenant) -> Value {
             "retention_days": tenant.privacy.retention_days,
         },
         "event_types": tenant.event_types.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+        "plugin_keys": tenant.plugin_keys,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The `tenant:` section.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::tz::TimeZone;
 
 use super::{
@@ -26,6 +27,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<Tenant> {
     let report_time = object.or("report_time", ReportTime::default(), report_time);
     let privacy = object.or("privacy", Privacy::default(), privacy);
     let event_types = object.list("event_types", MAX_EVENT_TYPES, event_type);
+    let plugin_keys = object.list("plugin_keys", MAX_PLUGIN_KEYS, plugin_key);
     object.finish();
     let slug = slug?;
     Some(Tenant {
@@ -39,6 +41,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<Tenant> {
         report_time,
         privacy,
         event_types: once_each(node, event_types),
+        plugin_keys: plugin_keys.into_iter().map(|item| item.value).collect(),
     })
 }
 
@@ -93,6 +96,17 @@ fn event_type(node: &Node<'_>) -> Option<CustomType> {
         Ok(EventType::Custom(own)) => Some(own),
         Ok(_) => node.error(format!("`{text}` is one of the types that there are already"), "a name of your own"),
         Err(reason) => node.error(reason, ""),
+    }
+}
+
+/// 32 bytes in base64.
+fn plugin_key(node: &Node<'_>) -> Option<String> {
+    let text = scalars::text(node)?;
+    match STANDARD.decode(&text) {
+        Ok(bytes) if bytes.len() == PLUGIN_KEY_BYTES => Some(text),
+        _ => {
+            node.error(format!("`{text}` is no public key"), "what `cuetone plugin keygen` prints: 32 bytes in base64")
+        }
     }
 }
 

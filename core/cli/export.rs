@@ -11,7 +11,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Format, Settings};
-use crate::{app::open_store, bundle::BundleFiles, domain::Slug, registry::stored, store::TenantScope};
+use crate::{
+    app::open_store,
+    bundle::{BundleFiles, is_plugin, unpack},
+    domain::Slug,
+    registry::stored,
+    store::TenantScope,
+};
 
 #[derive(Args)]
 pub struct Export {
@@ -78,7 +84,13 @@ fn write(out: &Path, files: &BundleFiles, replace: bool) -> anyhow::Result<()> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         }
-        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        let written = if is_plugin(&path.to_string_lossy()) {
+            let component = unpack(text).with_context(|| path.display().to_string())?;
+            fs::write(&path, component)
+        } else {
+            fs::write(&path, text)
+        };
+        written.with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(())
 }

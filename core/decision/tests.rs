@@ -131,6 +131,7 @@ impl World {
             report_time: Default::default(),
             privacy: Default::default(),
             event_types: Vec::new(),
+            plugin_keys: Vec::new(),
         };
         Self {
             manifest: TenantManifest {

@@ -31,6 +31,8 @@ pub struct Tenant {
     pub privacy: Privacy,
     /// Names of events that this tenant reports beside ours.
     pub event_types: Vec<CustomType>,
+    /// Ed25519 public keys in base64. Where there are any, every plugin has to be signed by one of them.
+    pub plugin_keys: Vec<String>,
 }
 
 /// A time of day, in minutes after midnight.

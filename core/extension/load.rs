@@ -16,7 +16,11 @@ use super::{
     call::Label,
     rhai::{Host, Script},
     shipped,
-    wasm::{self, Plugin, v1},
+    wasm::{
+        self, Plugin,
+        signature::{PublicKey, signer},
+        v1,
+    },
 };
 use crate::{
     bundle::{is_plugin, packed_digest, unpack},
@@ -124,6 +128,8 @@ pub struct Extensions {
     plugins: Arc<Plugins>,
     clock: Monotonic,
     trial_config: Arc<Value>,
+    /// Whose plugins count; everybody's where there are none.
+    plugin_keys: Arc<[PublicKey]>,
 }
 
 impl Extensions {
@@ -132,7 +138,7 @@ impl Extensions {
     /// Fails only if a shipped rule does not compile.
     pub fn new(clock: Monotonic) -> Result<Self, ExtensionError> {
         let (host, plugins) = (Arc::new(Host::new()?), Arc::default());
-        Ok(Self { host, plugins, clock, trial_config: Arc::new(Value::Null) })
+        Ok(Self { host, plugins, clock, trial_config: Arc::new(Value::Null), plugin_keys: Arc::default() })
     }
 
     /// The same, but compiled plugins are kept in a folder.
@@ -145,6 +151,15 @@ impl Extensions {
     /// may rely on it.
     pub fn trying_with(&self, config: &Value) -> Self {
         Self { trial_config: Arc::new(config.clone()), ..self.clone() }
+    }
+
+    /// The same, but plugins have to be signed by one of these keys, if there are any.
+    ///
+    /// # Errors
+    /// If one of them is no key.
+    pub fn trusting(&self, keys: &[String]) -> Result<Self, String> {
+        let plugin_keys = keys.iter().map(|key| key.parse()).collect::<Result<_, _>>()?;
+        Ok(Self { plugin_keys, ..self.clone() })
     }
 
     pub fn load_detector(
@@ -217,7 +232,7 @@ impl Extensions {
         point: Option<Point>,
         tenant: &str,
     ) -> Result<Tried, ExtensionError> {
-        let plugin = self.plugins.load(source, point, tenant)?;
+        let plugin = self.plugins.load(source, point, tenant, &self.plugin_keys)?;
         let point = plugin.metadata().point;
         match plugin.trial(&self.trial_config) {
             // What it was not configured for it may refuse; that it could say so shows that it runs.
@@ -246,7 +261,7 @@ impl Extensions {
         let text = find(wanted, scripts, point)?;
         let source = ScriptSource { name: &name, text };
         let extension = if source.is_plugin() {
-            let plugin = self.plugins.load(source, Some(point), tenant)?;
+            let plugin = self.plugins.load(source, Some(point), tenant, &self.plugin_keys)?;
             plugin.clone().trial(&self.trial_config)?;
             of_plugin(Arc::new(plugin))?
         } else {
@@ -277,13 +292,26 @@ impl Plugins {
     }
 
     /// A packed plugin, for the point that is named or that it is made for.
-    fn load(&self, source: ScriptSource<'_>, point: Option<Point>, tenant: &str) -> Result<Plugin, ExtensionError> {
-        let path = || source.name.to_owned();
-        let bytes = unpack(source.text).map_err(|error| ExtensionError::Component {
-            path: path(),
-            message: error.to_string(),
-            hint: None,
-        })?;
+    fn load(
+        &self,
+        source: ScriptSource<'_>,
+        point: Option<Point>,
+        tenant: &str,
+        keys: &[PublicKey],
+    ) -> Result<Plugin, ExtensionError> {
+        let fault = |message: String, hint: Option<&str>| ExtensionError::Component {
+            path: source.name.to_owned(),
+            message,
+            hint: hint.map(str::to_owned),
+        };
+        let bytes = unpack(source.text).map_err(|error| fault(error.to_string(), None))?;
+        // A signature that does not hold is refused whoever it is of: somebody changed the plugin.
+        let signer = signer(&bytes).map_err(|message| fault(message, None))?;
+        if !keys.is_empty() && !signer.is_some_and(|signer| keys.contains(&signer)) {
+            let by = signer.map_or_else(|| "not signed".to_owned(), |signer| format!("signed by {signer}"));
+            let hint = "sign it with `cuetone plugin pack --key`, or add the key to the tenant's plugin_keys";
+            return Err(fault(format!("it is {by}; this tenant takes plugins of its plugin_keys only"), Some(hint)));
+        }
         Plugin::load(&self.host()?, &bytes, source.name, tenant, point)
     }
 }

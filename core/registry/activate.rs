@@ -72,6 +72,9 @@ pub fn check_files(files: &BundleFiles, extensions: &Extensions) -> Result<Compi
 pub fn check(manifest: TenantManifest, places: &Places, extensions: &Extensions) -> Result<Compiled, RegistryError> {
     let scripts = &manifest.scripts;
     let tenant = manifest.tenant.slug.as_str();
+    let extensions = &extensions
+        .trusting(&manifest.tenant.plugin_keys)
+        .map_err(|message| BundleErrors::from(places.error("tenant.plugin_keys", message, "a public key in base64")))?;
     let mut errors = Vec::new();
     let mut note = |field: String, error: ExtensionError| {
         let expected = "a script that compiles and passes a trial call";

@@ -29,6 +29,7 @@ impl Shop {
                 report_time: ReportTime::default(),
                 privacy: Privacy::default(),
                 event_types: vec![custom],
+                plugin_keys: Vec::new(),
             },
             ad: Ad {
                 slug: slug("cola"),

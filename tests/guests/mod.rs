@@ -9,9 +9,6 @@ use cuetone::extension::Point;
 use cuetone_build::{Language, build, new_project};
 use sha2::{Digest, Sha256};
 
-pub const LANGUAGES: [Language; 6] =
-    [Language::Rust, Language::JavaScript, Language::TypeScript, Language::Python, Language::C, Language::Zig];
-
 /// The component of a language's template for a point: what `cuetone plugin new` and `build` make.
 pub fn template(language: Language, point: Point) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -35,6 +32,7 @@ pub fn template(language: Language, point: Point) -> Vec<u8> {
     if let Ok(component) = fs::read(&kept) {
         return component;
     }
+    share_rust(folder.path());
     let mut said = Vec::new();
     let built = build(&project, &mut |doing| said.push(doing.to_owned()))
         .unwrap_or_else(|error| panic!("{} for {}: {error}\n{}", language.name(), point.as_str(), said.join("\n")));
@@ -42,6 +40,13 @@ pub fn template(language: Language, point: Point) -> Vec<u8> {
     let beside = kept.with_extension(format!("{}.new", std::process::id()));
     fs::write(&beside, &built.component).and_then(|()| fs::rename(&beside, &kept)).expect("target/guests");
     built.component
+}
+
+/// What Rust's plugins depend on is compiled once for all of them.
+fn share_rust(folder: &Path) {
+    let settings = format!("[build]\ntarget-dir = {:?}\n", kept().join("rust").display().to_string());
+    fs::create_dir_all(folder.join(".cargo")).expect("a folder");
+    fs::write(folder.join(".cargo/config.toml"), settings).expect("cargo's settings");
 }
 
 fn kept() -> PathBuf {

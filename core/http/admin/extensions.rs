@@ -18,7 +18,7 @@ use super::{
     reply::{self, Conditions},
 };
 use crate::{
-    bundle::script_uses,
+    bundle::{is_plugin, script_uses},
     domain::{ExtensionRef, Slug, TenantManifest},
     extension::ScriptSource,
     http::{auth::Caller, error::Problem, openapi::endpoint::Endpoint},
@@ -94,10 +94,11 @@ fn by_slug(field: &str, manifest: &TenantManifest) -> String {
     named().unwrap_or_else(|| field.to_owned())
 }
 
-/// A script without its text.
+/// A script without its text, or a plugin without its component.
 pub(super) fn described(path: &str, text: &str, used_by: &[String]) -> Value {
     let version = ScriptSource { name: path, text }.version();
-    json!({"path": path, "version": version, "bytes": text.len(), "used_by": used_by})
+    let kind = if is_plugin(path) { "plugin" } else { "script" };
+    json!({"path": path, "kind": kind, "version": version, "bytes": text.len(), "used_by": used_by})
 }
 
 async fn get(State(admin): State<Arc<Admin>>, Segments((tenant,)): Tenant) -> Result<Response, Problem> {

@@ -1,12 +1,12 @@
-//! One script: read, upload and activate in one step, remove, its versions, and back to one of them.
+//! One script or plugin: read, upload and activate in one step, remove, its versions, and back to one of them.
 
 use std::sync::Arc;
 
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-    response::Response,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -22,7 +22,7 @@ use super::{
     validate::{MAX_BODY, MAX_SCRIPT_CHARACTERS},
 };
 use crate::{
-    bundle::{Document, MAX_FILE_BYTES},
+    bundle::{Document, MAX_FILE_BYTES, MAX_PLUGIN_BYTES, is_plugin, pack, unpack},
     domain::Slug,
     extension::ScriptSource,
     http::{
@@ -37,6 +37,7 @@ use crate::{
 };
 
 const TEXT: &str = "text/plain";
+const WASM: &str = "application/wasm";
 
 type OfScript = Segments<(Slug, String)>;
 
@@ -46,8 +47,9 @@ pub fn routes() -> OpenApiRouter<Arc<Admin>> {
     OpenApiRouter::new()
         .routes(
             Endpoint::get(&single, "getScript")
-                .about("extensions", "Read a script", "")
+                .about("extensions", "Read a script or plugin", "A plugin's component where Accept is application/wasm.")
                 .answers(200, "ScriptWithText", "As it serves now.")
+                .also_as(WASM)
                 .by(get),
         )
         .routes(
@@ -56,9 +58,10 @@ pub fn routes() -> OpenApiRouter<Arc<Admin>> {
                     "extensions",
                     "Upload a script and activate it",
                     "The whole tenant is compiled and tried with it first; if anything fails, the old one goes on serving. \
-                     Send the text as it is (text/plain) or in JSON. WebAssembly components are not taken yet.",
+                     Send a script's text as it is (text/plain) or in JSON, a plugin's component as application/wasm; the \
+                     path ends in .rhai or .wasm.",
                 )
-                .takes_any(&[(JSON, "ScriptText"), (TEXT, "ScriptSource")])
+                .takes_any(&[(JSON, "ScriptText"), (TEXT, "ScriptSource"), (WASM, "Component")])
                 .answers(200, "Script", "Replaced.")
                 .answers(201, "Script", "Added.")
                 .by(put),
@@ -144,11 +147,19 @@ async fn get(
     State(admin): State<Arc<Admin>>,
     Segments((tenant, path)): OfScript,
     conditions: Conditions,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut script = admin.script(&tenant, &path)?;
     let text = admin.document(&tenant)?.scripts().remove(&path).ok_or_else(no_script)?;
+    let wants = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if is_plugin(&path) && wants.contains(WASM) {
+        let unpacked = tokio::task::spawn_blocking(move || unpack(&text)).await;
+        let component = unpacked.map_err(|_| Problem::unavailable("the server is stopping"))?;
+        let component = component.map_err(|error| Problem::internal(error))?;
+        return Ok(([(header::CONTENT_TYPE, WASM)], component).into_response());
+    }
     if let Some(fields) = script.as_object_mut() {
-        fields.insert("text".to_owned(), json!(&text));
+        fields.insert("text".to_owned(), if is_plugin(&path) { Value::Null } else { json!(&text) });
     }
     Ok(conditions.read_of(&script, &tagged(&path, &text)))
 }
@@ -161,14 +172,14 @@ async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    if path.ends_with(".wasm") {
-        return Err(wrong_path("WebAssembly components are not supported yet; upload a .rhai script"));
-    }
-    if !path.ends_with(".rhai") {
-        return Err(wrong_path("a script's path ends in .rhai"));
-    }
-    let text = uploaded(&headers, body).await?;
-    let summary = format!("upload script {path}");
+    let text = if is_plugin(&path) {
+        component(&headers, body).await?
+    } else if path.ends_with(".rhai") {
+        uploaded(&headers, body).await?
+    } else {
+        return Err(wrong_path("a script's path ends in .rhai, a plugin's in .wasm"));
+    };
+    let summary = format!("upload {path}");
     let known = |document: &Document| {
         let current = document.scripts().get(&path).map(|text| tagged(&path, text));
         conditions.check(current.as_ref())
@@ -199,6 +210,16 @@ async fn uploaded(headers: &HeaderMap, body: Body) -> Result<String, Problem> {
         }
         _ => Err(unsupported("text/plain or application/json")),
     }
+}
+
+/// A plugin in a body, packed off the async threads.
+async fn component(headers: &HeaderMap, body: Body) -> Result<String, Problem> {
+    if media_type(headers) != WASM {
+        return Err(unsupported(WASM));
+    }
+    let component = payload::bytes(body, MAX_PLUGIN_BYTES).await?;
+    let packed = tokio::task::spawn_blocking(move || pack(&component)).await;
+    packed.map_err(|_| Problem::unavailable("the server is stopping"))
 }
 
 async fn remove(

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Components, about, object, page, reference};
 use crate::{
-    bundle::{MAX_FILES, MAX_PATH_BYTES, MAX_TEXT},
+    bundle::{MAX_FILES, MAX_PATH_BYTES, MAX_PLUGIN_BYTES, MAX_TEXT},
     extension::Point,
     http::admin::{
         keys::{MAX_NAME, MAX_OVERLAP_SECONDS},
@@ -140,21 +140,29 @@ fn sinks(all: &mut Components) {
 
 fn extensions(all: &mut Components) {
     let path = json!({"type": "string", "maxLength": MAX_PATH_BYTES, "examples": ["rules/kids.rhai"]});
-    let hash = json!({"type": "string", "description": "The start of the text's SHA-256; traces carry it."});
+    let hash = json!({"type": "string", "description": "The start of the SHA-256 of a script's text or a plugin's bytes; traces carry it."});
     let uses = json!({"type": "array", "items": {"type": "string"},
         "description": "Where it is used, such as `channels[news].fill_strategy`.", "examples": [["extensions.targeting[0].use"]]});
     let script = [
         ("path!", path.clone()),
+        ("kind!", json!({"type": "string", "enum": ["script", "plugin"]})),
         ("version!", hash.clone()),
-        ("bytes!", json!({"type": "integer", "minimum": 0})),
+        ("bytes!", json!({"type": "integer", "minimum": 0, "description": "As it is kept: plugins are compressed."})),
         ("used_by!", uses),
     ];
     let text = json!({"type": "string", "maxLength": MAX_SCRIPT_CHARACTERS, "description": "Rhai.",
         "examples": ["fn target(ad, request, config) { true }"]});
-    let with_text: Vec<_> = script.iter().cloned().chain([("text!", text.clone())]).collect();
-    all.insert("Script".into(), object("A script of the tenant's.", &script));
+    let shown = json!({"type": ["string", "null"], "maxLength": MAX_SCRIPT_CHARACTERS,
+        "description": "Rhai; null for a plugin: ask for application/wasm to get it."});
+    let with_text: Vec<_> = script.iter().cloned().chain([("text!", shown)]).collect();
+    all.insert("Script".into(), object("A script or plugin of the tenant's.", &script));
     all.insert("ScriptWithText".into(), object("A script and what it says.", &with_text));
     all.insert("ScriptText".into(), object("What a script says.", &[("text!", text.clone())]));
+    all.insert(
+        "Component".into(),
+        json!({"type": "string", "format": "binary", "maxLength": MAX_PLUGIN_BYTES,
+            "description": "A WebAssembly component, as `cuetone plugin pack` writes it."}),
+    );
     all.insert(
         "ScriptSource".into(),
         json!({"type": "string", "maxLength": MAX_SCRIPT_CHARACTERS, "description": "Rhai, as it is."}),

@@ -69,6 +69,12 @@ fn tenant() -> Value {
                 "items": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$", "maxLength": MAX_CUSTOM_TYPE},
                 "description": "Names of events that it reports beside ours.", "examples": [["trailer_opened"]]}),
                 ),
+                (
+                    "plugin_keys",
+                    json!({"type": "array", "maxItems": MAX_PLUGIN_KEYS,
+                "items": {"type": "string", "pattern": "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"},
+                "description": "Ed25519 public keys in base64. Where there are any, plugins have to be signed by one."}),
+                ),
             ],
         ),
         json!({"slug": "wkkworld", "name": "WKKWorld TV", "timezone": "Asia/Jakarta", "currency": "USD",
