@@ -40,6 +40,11 @@ impl Manifest {
     /// Reads `plugin.yaml` of the project.
     pub fn read(project: &Path) -> Result<Self, BuildError> {
         let path = project.join(MANIFEST_FILE);
+        if !path.exists() {
+            let problem =
+                "there is no such file. Name a plugin's folder, or start one with `cuetone plugin new`".into();
+            return Err(BuildError::Manifest { path, problem });
+        }
         let text = fs::read_to_string(&path).map_err(BuildError::io(&path))?;
         Self::parse(&text).map_err(|problem| BuildError::Manifest { path, problem })
     }

@@ -16,6 +16,8 @@ pub const PYTHON: &str = "Python 3.9 or newer with its venv module: `apt install
 
 /// Runs the command and answers what it wrote to stdout. `tool` names it in errors.
 pub fn run(tool: &str, command: &mut Command) -> Result<String, BuildError> {
+    // A stack of the tool's says nothing of the plugin.
+    command.env("RUST_BACKTRACE", "0");
     let output = command.output().map_err(BuildError::io(command.get_program()))?;
     let stdout = String::from_utf8_lossy(&output.stdout);
     if output.status.success() {
