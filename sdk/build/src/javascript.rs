@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     BuildError, Core, Language, Manifest, build_dir,
-    tools::{answer, cached, run},
+    tools::{answer, cached, compile, run},
 };
 
 /// Needed by both tools.
@@ -26,10 +26,8 @@ const JS_TARGET: &str = "es2023";
 pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> Result<Core, BuildError> {
     let node = node()?;
     let tools = install(say)?;
-    let build = build_dir(project)?;
-
-    let bundle = bundle(project, manifest, &tools, &build)?;
-    let component = build.join("quickjs.wasm");
+    let bundle = bundle(project, manifest, &tools, say)?;
+    let component = build_dir(project)?.join("quickjs.wasm");
     run(
         "componentize-qjs",
         Command::new("node")
@@ -50,13 +48,14 @@ pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> 
 }
 
 /// Puts the sources and the packages that they import into one module.
-fn bundle(project: &Path, manifest: &Manifest, tools: &Path, build: &Path) -> Result<PathBuf, BuildError> {
+fn bundle(project: &Path, manifest: &Manifest, tools: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
+    let build = build_dir(project)?;
     let source = match manifest.language {
         Language::TypeScript => "src/plugin.ts",
         _ => "src/plugin.js",
     };
     let (bundle, report) = (build.join("plugin.js"), build.join("plugin.json"));
-    run(
+    compile(
         "esbuild",
         Command::new(esbuild(tools)?)
             .arg(source)
@@ -65,6 +64,7 @@ fn bundle(project: &Path, manifest: &Manifest, tools: &Path, build: &Path) -> Re
             .arg(format!("--outfile={}", bundle.display()))
             .arg(format!("--metafile={}", report.display()))
             .current_dir(project),
+        say,
     )?;
     // A component has the export even if the module does not, and fails when it is called.
     let text = fs::read_to_string(&report).map_err(BuildError::io(&report))?;
