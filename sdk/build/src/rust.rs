@@ -82,6 +82,7 @@ fn cargo(project: &Path, compiler: &Compiler, say: &mut dyn FnMut(&str)) -> Resu
     let failed = BuildError::io("cargo");
     let mut child = Command::new("cargo")
         .args(["build", "--release", "--target", TARGET, "--message-format", "json"])
+        .args(without_home().into_iter().flatten())
         .env("RUSTC", &compiler.rustc)
         .current_dir(project)
         .stdin(Stdio::null())
@@ -116,6 +117,14 @@ fn cargo(project: &Path, compiler: &Compiler, say: &mut dyn FnMut(&str)) -> Resu
     // A manifest that is wrong or a crate that cannot be fetched has no diagnostics.
     let output = if diagnostics.is_empty() { progress } else { diagnostics };
     Err(BuildError::Failed { tool: "cargo".into(), output })
+}
+
+/// Panics name the sources of crates. Where their author keeps them is nobody's business, and without it others can build
+/// the same module.
+fn without_home() -> Option<[String; 2]> {
+    let home = env::home_dir().filter(|home| home.parent().is_some())?;
+    let flag = format!("--remap-path-prefix={}=~", home.display());
+    Some(["--config".into(), format!("target.{TARGET}.rustflags=[{flag:?}]")])
 }
 
 fn read(mut from: impl Read) -> io::Result<String> {
