@@ -72,7 +72,8 @@ impl Manifest {
 
     /// The content of the component's custom section: this manifest as compact JSON.
     pub fn section(&self) -> Vec<u8> {
-        serde_json::json!(self).to_string().into_bytes()
+        // Texts, numbers and lists of them: there is nothing that JSON could refuse.
+        serde_json::to_vec(self).unwrap_or_default()
     }
 }
 
