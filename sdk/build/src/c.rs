@@ -10,14 +10,14 @@ use wit_bindgen_core::{Files, wit_parser::Resolve};
 
 use crate::{
     BuildError, Core, Language, Manifest, Point, build_dir,
-    tools::{PYTHON, answer, python_package, run},
+    tools::{PYTHON, answer, compile, python_package, run},
 };
 
 const ZIG: &str = "0.17.1";
 /// A zig of the user's own is taken if it is of this series: the language still changes between them.
 const ZIG_SERIES: &str = "0.17.";
 
-/// A library for the host to call, small rather than unrolled.
+/// A library for the host to call.
 const FLAGS: [&str; 8] =
     ["-target", "wasm32-wasi", "-mexec-model=reactor", "-O2", "-s", "-std=c17", "-Wall", "-Wextra"];
 /// Bytes. Enough for plain code, little beside the 16 MiB that a plugin may use: zig's own default is all of them.
@@ -35,7 +35,7 @@ pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> 
         Language::Zig => vec![compile_zig(&zig, project, &bindings, say)?],
         _ => c_sources(&project.join("src"))?,
     };
-    run(
+    compile(
         "zig cc",
         zig.command()
             .arg("cc")
@@ -44,13 +44,12 @@ pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> 
             .arg("-I")
             .arg(&bindings)
             .args(sources)
-            // Generated: its warnings are not the author's.
-            .arg("-w")
             .arg(bindings.join("wit.c"))
             .arg(bindings.join("wit_component_type.o"))
             .arg("-o")
             .arg(&module)
             .current_dir(project),
+        say,
     )?;
     Ok(Core {
         module: fs::read(&module).map_err(BuildError::io(&module))?,

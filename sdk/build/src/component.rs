@@ -27,15 +27,23 @@ pub fn finish(compiled: &[u8], manifest: &Manifest) -> Result<Vec<u8>, BuildErro
         true => compiled.to_vec(),
         false => encode(compiled)?,
     };
-    let unknown: Vec<_> = imports(&component)?.into_iter().filter(|name| !IMPORTS.contains(&name.as_str())).collect();
-    if !unknown.is_empty() {
-        return Err(BuildError::Imports { names: unknown });
-    }
+    refuse(imports(&component)?.into_iter().filter(|name| !is_offered(name)).collect())?;
     let wanted = interface(manifest.point);
     if !exports(&component)?.contains(&wanted) {
         return Err(BuildError::Export { point: manifest.point.name(), wanted });
     }
     attach(&component, &manifest.section())
+}
+
+fn is_offered(interface: &str) -> bool {
+    IMPORTS.contains(&interface)
+}
+
+fn refuse(names: Vec<String>) -> Result<(), BuildError> {
+    match names.is_empty() {
+        true => Ok(()),
+        false => Err(BuildError::Imports { names }),
+    }
 }
 
 /// The interface that a plugin for this point exports.
@@ -99,6 +107,20 @@ pub fn attach(component: &[u8], content: &[u8]) -> Result<Vec<u8>, BuildError> {
 }
 
 fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
+    let mut unknown = Vec::new();
+    outermost(module, |payload| {
+        if let Payload::ImportSection(section) = payload {
+            for import in section.into_imports() {
+                let import = import?;
+                if !is_offered(import.module) {
+                    unknown.push(format!("{} of {}", import.name, import.module));
+                }
+            }
+        }
+        Ok(())
+    })?;
+    // The encoder would name the first only, and not say what to do.
+    refuse(unknown)?;
     ComponentEncoder::default()
         .validate(true)
         .module(module)
@@ -106,7 +128,7 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
         .map_err(|error| BuildError::Encode { problem: format!("{error:#}") })
 }
 
-/// Shows `see` the sections of the component itself, not those of what is nested in it.
+/// Shows `see` the sections of the component or module itself, not those of what is nested in it.
 fn outermost<'a>(
     component: &'a [u8],
     mut see: impl FnMut(Payload<'a>) -> wasmparser::Result<()>,
@@ -178,6 +200,17 @@ mod tests {
             &importing(IMPORTS[0]),
             "plugin.yaml says `point: targeting`, but the plugin does not export cuetone:ext",
         );
+    }
+
+    #[test]
+    fn a_core_module_may_import_no_more() {
+        let mut types = wasm_encoder::TypeSection::new();
+        types.ty().function([], []);
+        let mut imports = wasm_encoder::ImportSection::new();
+        imports.import("wasi_snapshot_preview1", "fd_write", wasm_encoder::EntityType::Function(0));
+        let mut module = wasm_encoder::Module::new();
+        module.section(&types).section(&imports);
+        check(&module.finish(), "the plugin imports fd_write of wasi_snapshot_preview1, which the host does not offer");
     }
 
     #[test]

@@ -2,14 +2,17 @@
 //! into a component. It does not check types: that is the editor's and `tsc`'s.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
+use serde::Deserialize;
+
 use crate::{
     BuildError, Core, Language, Manifest, build_dir,
-    tools::{answer, cached, run},
+    tools::{answer, cached, compile, run},
 };
 
 /// Needed by both tools.
@@ -23,24 +26,8 @@ const JS_TARGET: &str = "es2023";
 pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> Result<Core, BuildError> {
     let node = node()?;
     let tools = install(say)?;
-    let build = build_dir(project)?;
-
-    let bundle = build.join("plugin.js");
-    run(
-        "esbuild",
-        Command::new("node")
-            .arg(tools.join("node_modules/esbuild/bin/esbuild"))
-            .arg(match manifest.language {
-                Language::TypeScript => "src/plugin.ts",
-                _ => "src/plugin.js",
-            })
-            .args(["--bundle", "--format=esm", "--external:cuetone:*", "--log-level=warning"])
-            .arg(format!("--target={JS_TARGET}"))
-            .arg(format!("--outfile={}", bundle.display()))
-            .current_dir(project),
-    )?;
-
-    let component = build.join("quickjs.wasm");
+    let bundle = bundle(project, manifest, &tools, say)?;
+    let component = build_dir(project)?.join("quickjs.wasm");
     run(
         "componentize-qjs",
         Command::new("node")
@@ -58,6 +45,64 @@ pub fn build(project: &Path, manifest: &Manifest, say: &mut dyn FnMut(&str)) -> 
         module: fs::read(&component).map_err(BuildError::io(&component))?,
         toolchain: format!("componentize-qjs {COMPONENTIZE_QJS}, esbuild {ESBUILD}, node {node}"),
     })
+}
+
+/// Puts the sources and the packages that they import into one module.
+fn bundle(project: &Path, manifest: &Manifest, tools: &Path, say: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
+    let build = build_dir(project)?;
+    let source = match manifest.language {
+        Language::TypeScript => "src/plugin.ts",
+        _ => "src/plugin.js",
+    };
+    let (bundle, report) = (build.join("plugin.js"), build.join("plugin.json"));
+    compile(
+        "esbuild",
+        Command::new(esbuild(tools)?)
+            .arg(source)
+            .args(["--bundle", "--format=esm", "--external:cuetone:*", "--log-level=warning"])
+            .arg(format!("--target={JS_TARGET}"))
+            .arg(format!("--outfile={}", bundle.display()))
+            .arg(format!("--metafile={}", report.display()))
+            .current_dir(project),
+        say,
+    )?;
+    // A component has the export even if the module does not, and fails when it is called.
+    let text = fs::read_to_string(&report).map_err(BuildError::io(&report))?;
+    match exports(&text).iter().any(|name| name == manifest.point.name()) {
+        true => Ok(bundle),
+        false => Err(BuildError::Export {
+            point: manifest.point.name(),
+            wanted: format!("`{}` from {source}", manifest.point),
+        }),
+    }
+}
+
+/// The program itself. Its package starts it by a script that would add a stack of its own to each error.
+fn esbuild(tools: &Path) -> Result<PathBuf, BuildError> {
+    let platforms = tools.join("node_modules/@esbuild");
+    // npm has installed the one that is for this machine.
+    let platform = fs::read_dir(&platforms).and_then(|mut entries| entries.next().transpose());
+    match platform.map_err(BuildError::io(&platforms))? {
+        Some(platform) => Ok(platform.path().join("bin/esbuild")),
+        None => Err(BuildError::MissingTool {
+            tool: "esbuild for this machine".into(),
+            install: format!("Delete {} and build again", tools.display()),
+        }),
+    }
+}
+
+/// What the bundle exports, from esbuild's report.
+fn exports(report: &str) -> Vec<String> {
+    #[derive(Default, Deserialize)]
+    struct Report {
+        outputs: HashMap<String, Output>,
+    }
+    #[derive(Deserialize)]
+    struct Output {
+        exports: Vec<String>,
+    }
+    let report: Report = serde_json::from_str(report).unwrap_or_default();
+    report.outputs.into_values().flat_map(|output| output.exports).collect()
 }
 
 /// Node's version.

@@ -40,6 +40,11 @@ impl Manifest {
     /// Reads `plugin.yaml` of the project.
     pub fn read(project: &Path) -> Result<Self, BuildError> {
         let path = project.join(MANIFEST_FILE);
+        if !path.exists() {
+            let problem =
+                "there is no such file. Name a plugin's folder, or start one with `cuetone plugin new`".into();
+            return Err(BuildError::Manifest { path, problem });
+        }
         let text = fs::read_to_string(&path).map_err(BuildError::io(&path))?;
         Self::parse(&text).map_err(|problem| BuildError::Manifest { path, problem })
     }
@@ -67,7 +72,8 @@ impl Manifest {
 
     /// The content of the component's custom section: this manifest as compact JSON.
     pub fn section(&self) -> Vec<u8> {
-        serde_json::json!(self).to_string().into_bytes()
+        // Texts, numbers and lists of them: there is nothing that JSON could refuse.
+        serde_json::to_vec(self).unwrap_or_default()
     }
 }
 

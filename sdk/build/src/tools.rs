@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use crate::BuildError;
@@ -16,19 +16,39 @@ pub const PYTHON: &str = "Python 3.9 or newer with its venv module: `apt install
 
 /// Runs the command and answers what it wrote to stdout. `tool` names it in errors.
 pub fn run(tool: &str, command: &mut Command) -> Result<String, BuildError> {
-    let output = command.output().map_err(BuildError::io(command.get_program()))?;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() {
-        return Ok(stdout.trim().to_owned());
+    finished(tool, command).map(|output| text(&output.stdout))
+}
+
+/// Runs a compiler, whose warnings are said.
+pub fn compile(tool: &str, command: &mut Command, say: &mut dyn FnMut(&str)) -> Result<(), BuildError> {
+    let warnings = text(&finished(tool, command)?.stderr);
+    if !warnings.is_empty() {
+        say(&warnings);
     }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    Err(BuildError::Failed { tool: tool.into(), output: format!("{}\n{}", stdout.trim(), stderr.trim()).trim().into() })
+    Ok(())
+}
+
+fn finished(tool: &str, command: &mut Command) -> Result<Output, BuildError> {
+    // A stack of the tool's says nothing of the plugin.
+    command.env("RUST_BACKTRACE", "0");
+    let output = command.output().map_err(BuildError::io(command.get_program()))?;
+    match output.status.success() {
+        true => Ok(output),
+        false => Err(BuildError::Failed {
+            tool: tool.into(),
+            output: format!("{}\n{}", text(&output.stdout), text(&output.stderr)).trim().into(),
+        }),
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim().to_owned()
 }
 
 /// What `program arguments` writes, such as a version; `None` if there is no such program or it fails.
 pub fn answer(program: impl AsRef<Path>, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program.as_ref()).args(arguments).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output.status.success().then(|| text(&output.stdout))
 }
 
 /// The folder `<tool>-<version>` of the cache. The first time `install` fills it, beside its place, so that it is there

@@ -40,7 +40,7 @@ fn addNew(found: *std.ArrayList(wit.types_avail_t), avail: wit.types_avail_t) vo
 
 fn open(cue: wit.exports_detect_cue_t) wit.types_avail_t {
     return .{
-        .id = if (cue.id.is_some) cue.id.val else text.format("cue-{d}", .{@as(i64, @intFromFloat(@round(cue.at * 1000)))}),
+        .id = if (cue.id.is_some) cue.id.val else text.format("cue-{d:.0}", .{@round(cue.at * 1000)}),
         .start = cue.at,
         .duration = cue.duration.val,
         .kind = wit.TYPES_AVAIL_KIND_REPLACE,

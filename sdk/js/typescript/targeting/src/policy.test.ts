@@ -8,7 +8,7 @@ const travel: Parameters<typeof verdict>[0] = { seen: 2, labels: [["category", "
 test("an ad is kept, scored or dropped", () => {
   assert.deepEqual(verdict(travel, settings({})), { tag: "keep" });
   assert.deepEqual(verdict(travel, settings({ wanted: ["travel"] })), { tag: "score", val: 10 });
-  assert.deepEqual(verdict(travel, settings({ wanted: ["travel"], max_seen: 2 })), { tag: "drop", val: "seen 2 times" });
+  assert.deepEqual(verdict(travel, settings({ max_seen: 2 })), { tag: "drop", val: "seen 2 times" });
 });
 
 test("a setting of a wrong type is named", () => {
