@@ -23,7 +23,7 @@ use crate::{
     decider::{self, Decider, DecisionLog, Exposures},
     demand::{self, Demand},
     domain::{Clock, Span, SystemClock},
-    extension::{Extensions, monotonic, wasm::Artefacts},
+    extension::{Allowance, Extensions, monotonic, wasm::Artefacts},
     geo::{Geo, GeoDatabase},
     http::{
         self, Player,
@@ -146,7 +146,7 @@ impl App {
             timing: SinkTiming::default(),
         }));
         let artefacts = Artefacts::new(config.data_dir.join(ARTEFACTS_FOLDER), &master_key);
-        let extensions = Extensions::new(monotonic())?.keeping(artefacts);
+        let extensions = Extensions::new(monotonic())?.keeping(artefacts).allowing(allowance(config));
         let registry = Registry::new(Parts {
             store: store.clone(),
             extensions: extensions.clone(),
@@ -344,6 +344,15 @@ fn checks(store: &Store, stopping: &Arc<AtomicBool>) -> Vec<Check> {
         async move { if stopping { Err("the server is stopping".to_owned()) } else { Ok(()) } }
     });
     vec![database, running]
+}
+
+/// What the extensions of one tenant may use together.
+fn allowance(config: &Config) -> Allowance {
+    let limit = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    Allowance {
+        cpu_percent: limit(config.extensions.cpu_percent_per_tenant),
+        calls_per_second: limit(config.extensions.calls_per_second_per_tenant),
+    }
 }
 
 /// The lists of who is no viewer, as the files have them now.

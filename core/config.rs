@@ -45,6 +45,7 @@ pub struct Config {
     pub session: SessionConfig,
     pub origin: OriginConfig,
     pub tracking: TrackingConfig,
+    pub extensions: ExtensionsConfig,
     /// How long open requests may take after the signal to stop.
     #[serde(deserialize_with = "within::<0, 3_600, _>")]
     pub shutdown_grace_seconds: u64,
@@ -155,6 +156,24 @@ pub struct TrackingConfig {
     pub data_centres_file: Option<PathBuf>,
 }
 
+/// What the extensions of one tenant may use together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExtensionsConfig {
+    /// Of one processor, on average; twenty seconds' worth is saved up for the rush when a break begins.
+    #[serde(deserialize_with = "within::<1, 10_000, _>")]
+    pub cpu_percent_per_tenant: u64,
+    /// On average, likewise.
+    #[serde(deserialize_with = "within::<1, 1_000_000, _>")]
+    pub calls_per_second_per_tenant: u64,
+}
+
+impl Default for ExtensionsConfig {
+    fn default() -> Self {
+        Self { cpu_percent_per_tenant: 50, calls_per_second_per_tenant: 5_000 }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -169,6 +188,7 @@ impl Default for Config {
             session: SessionConfig::default(),
             origin: OriginConfig::default(),
             tracking: TrackingConfig::default(),
+            extensions: ExtensionsConfig::default(),
             shutdown_grace_seconds: 10,
             dashboard: false,
             segment_url_ttl_seconds: 6 * 60 * 60,

@@ -8,6 +8,8 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+#[path = "guests/mod.rs"]
+mod guests;
 #[path = "server/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod harness;
@@ -36,6 +38,8 @@ mod items;
 mod keys;
 #[path = "admin/pages.rs"]
 mod pages;
+#[path = "admin/plugins.rs"]
+mod plugins;
 #[path = "admin/reports.rs"]
 mod reports;
 #[path = "admin/sinks.rs"]

@@ -44,7 +44,7 @@ const OWNERS: [(&str, &[&str]); 31] = [
     ("reqwest", &["outbound"]),
     ("rhai", &["extension/rhai"]),
     ("ring", &["extension/wasm"]),
-    ("rustix", &["extension/wasm"]),
+    ("rustix", &["extension/cpu"]),
     ("rustls", &["outbound"]),
     ("saphyr_parser", &["bundle"]),
     ("serde_yaml", &["bundle", "config", "cli"]),

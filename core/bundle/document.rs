@@ -89,6 +89,11 @@ impl Document {
         self.tenant = Some(value);
     }
 
+    /// Whose plugins the tenant takes, as it is.
+    pub fn plugin_keys(&self) -> Vec<String> {
+        self.base.as_ref().map(|base| base.tenant.plugin_keys.clone()).unwrap_or_default()
+    }
+
     /// Slugs of a section, ascending.
     pub fn slugs(&self, section: Section) -> Vec<Cow<'_, str>> {
         let edits = self.edits(section);

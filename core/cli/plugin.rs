@@ -91,6 +91,6 @@ impl Which {
 /// Compiles a plugin as a server does, and keeps what it logs.
 pub fn load(file: &Path, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
     let host = Arc::new(Host::new(None)?);
-    let plugin = Plugin::load(&host, bytes, &file.display().to_string(), "local", None)?;
+    let plugin = Plugin::load(&host, bytes, &file.display().to_string(), None)?;
     Ok(Arc::new(plugin.keep_log()))
 }

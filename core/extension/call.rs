@@ -15,39 +15,82 @@ use super::{
     TargetingRule, TrackingSink, Verdict,
     breaker::{Breaker, Monotonic},
     check::{self, Verified},
+    cpu::thread_time,
+    figures::{Figures, Seen},
     load::Point,
+    quota::{Allowance, Quota},
 };
 
 /// How an extension is called in metrics and errors.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     pub tenant: String,
     pub extension: String,
+    /// Which version of it; empty where nobody asks.
+    pub version: String,
     pub point: Point,
+}
+
+/// What outlives a reload: a version that failed is left alone, and its figures go on, whatever else its tenant changes.
+pub struct Standing {
+    breaker: Breaker,
+    pub figures: Arc<Figures>,
+}
+
+impl Standing {
+    pub fn new(clock: &Monotonic, figures: Arc<Figures>) -> Self {
+        Self { breaker: Breaker::new(Arc::clone(clock)), figures }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.breaker.is_open()
+    }
 }
 
 /// An extension and what stands between it and the rest of the server.
 pub struct Guarded<T: ?Sized> {
     label: Label,
     clock: Monotonic,
-    breaker: Breaker,
+    standing: Arc<Standing>,
+    quota: Arc<Quota>,
     answered: Counter,
     seconds: Histogram,
+    cpu_micros: Counter,
     inner: Box<T>,
 }
 
 impl<T: ?Sized> Guarded<T> {
-    /// Metrics go to the recorder that is installed now, so install it before extensions are loaded.
+    /// Alone: with a standing and a quota of its own.
     pub fn new(inner: Box<T>, label: Label, clock: Monotonic) -> Arc<Self> {
+        let standing = Arc::new(Standing::new(&clock, Arc::default()));
+        let quota = Arc::new(Quota::new(Allowance::default(), Arc::clone(&clock)));
+        Self::with(inner, label, clock, standing, quota)
+    }
+
+    /// Metrics go to the recorder that is installed now, so install it before extensions are loaded.
+    pub fn with(
+        inner: Box<T>,
+        label: Label,
+        clock: Monotonic,
+        standing: Arc<Standing>,
+        quota: Arc<Quota>,
+    ) -> Arc<Self> {
         let seconds = histogram!("cuetone_extension_seconds", "tenant" => label.tenant.clone(),
-            "extension" => label.extension.clone(), "point" => label.point.as_str());
+            "extension" => label.extension.clone(), "version" => label.version.clone(), "point" => label.point.as_str());
+        let cpu_micros = counter!("cuetone_extension_cpu_microseconds_total", "tenant" => label.tenant.clone(),
+            "extension" => label.extension.clone(), "version" => label.version.clone(), "point" => label.point.as_str());
         let answered = calls(&label, "ok");
-        Arc::new(Self { breaker: Breaker::new(Arc::clone(&clock)), clock, answered, seconds, label, inner })
+        Arc::new(Self { standing, quota, clock, answered, seconds, cpu_micros, label, inner })
     }
 
     /// Is it left alone because it failed too often?
     pub fn is_open(&self) -> bool {
-        self.breaker.is_open()
+        self.standing.is_open()
+    }
+
+    /// How it does.
+    pub fn seen(&self) -> Seen {
+        self.standing.figures.seen()
     }
 
     fn call<R>(
@@ -55,16 +98,20 @@ impl<T: ?Sized> Guarded<T> {
         ask: impl FnOnce(&T) -> Result<R, ExtensionError>,
         check: impl FnOnce(&R) -> Verified,
     ) -> Result<R, ExtensionError> {
-        if let Err(failures) = self.breaker.admit() {
-            let error = ExtensionError::CircuitOpen { path: self.label.extension.clone(), failures };
-            calls(&self.label, error.kind()).increment(1);
-            return Err(error);
+        // Before the breaker: who lets a trial call through has to make it.
+        self.quota.admit(&self.label.extension).map_err(|error| self.refused(error))?;
+        if let Err(failures) = self.standing.breaker.admit() {
+            return Err(self.refused(ExtensionError::CircuitOpen { path: self.label.extension.clone(), failures }));
         }
-        let started = (self.clock)();
+        let (started, began) = ((self.clock)(), thread_time());
         let answer = catch_unwind(AssertUnwindSafe(|| ask(&self.inner))).unwrap_or_else(|panic| {
             Err(ExtensionError::Panic { path: self.label.extension.clone(), message: panic_message(&*panic) })
         });
-        self.seconds.record((self.clock)().saturating_sub(started));
+        let (took, cpu) = ((self.clock)().saturating_sub(started), thread_time().saturating_sub(began));
+        self.seconds.record(took);
+        self.cpu_micros.increment(u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX));
+        self.quota.charge(cpu);
+        self.standing.figures.made(took, cpu);
         let answer = answer.and_then(|answer| match check(&answer) {
             Ok(()) => Ok(answer),
             Err(message) => Err(ExtensionError::Answer { path: self.label.extension.clone(), message }),
@@ -72,21 +119,31 @@ impl<T: ?Sized> Guarded<T> {
         match &answer {
             Ok(_) => {
                 self.answered.increment(1);
-                self.breaker.succeeded();
+                self.standing.figures.answered();
+                self.standing.breaker.succeeded();
             }
             Err(error) => self.count_failure(error),
         }
         answer
     }
 
+    /// Not asked at all.
+    #[cold]
+    fn refused(&self, error: ExtensionError) -> ExtensionError {
+        calls(&self.label, error.kind()).increment(1);
+        self.standing.figures.failed(error.kind());
+        error
+    }
+
     #[cold]
     fn count_failure(&self, error: &ExtensionError) {
         calls(&self.label, error.kind()).increment(1);
-        let was_open = self.breaker.is_open();
-        self.breaker.failed();
-        let Label { tenant, extension, point } = &self.label;
+        self.standing.figures.failed(error.kind());
+        let was_open = self.is_open();
+        self.standing.breaker.failed();
+        let Label { tenant, extension, point, .. } = &self.label;
         tracing::warn!(%tenant, %extension, point = point.as_str(), %error, "an extension failed");
-        if !was_open && self.breaker.is_open() {
+        if !was_open && self.is_open() {
             tracing::warn!(%tenant, %extension, "the extension failed too often in a row and is left alone for a while");
         }
     }
@@ -94,7 +151,7 @@ impl<T: ?Sized> Guarded<T> {
 
 fn calls(label: &Label, outcome: &'static str) -> Counter {
     counter!("cuetone_extension_calls_total", "tenant" => label.tenant.clone(), "extension" => label.extension.clone(),
-        "point" => label.point.as_str(), "outcome" => outcome)
+        "version" => label.version.clone(), "point" => label.point.as_str(), "outcome" => outcome)
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

@@ -36,7 +36,12 @@ impl BreakDetector for Scripted {
 fn guarded(mut answers: Vec<Result<Vec<FoundAvail>, &'static str>>) -> Arc<Guarded<dyn BreakDetector>> {
     answers.reverse();
     let scripted = Scripted { answers: Mutex::new(answers), asked: AtomicUsize::new(0) };
-    let label = Label { tenant: "acme".to_owned(), extension: "rules/x.rhai".to_owned(), point: Point::Detect };
+    let label = Label {
+        tenant: "acme".to_owned(),
+        extension: "rules/x.rhai".to_owned(),
+        version: String::new(),
+        point: Point::Detect,
+    };
     Guarded::new(Box::new(scripted) as Box<dyn BreakDetector>, label, monotonic())
 }
 

@@ -5,7 +5,7 @@
 //! seconds): call it off the async threads.
 //! Nothing is kept: activation and rollback are the caller's.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use super::{
     BreakDetector, ExtensionError, FillStrategy, Guarded, Monotonic, TargetingRule, TrackingSink,
     call::Label,
+    logs::Line,
+    quota::Allowance,
     rhai::{Host, Script},
     shipped,
     wasm::{
@@ -21,6 +23,7 @@ use super::{
         signature::{PublicKey, signer},
         v1,
     },
+    watch::{Insight, Watch},
 };
 use crate::{
     bundle::{is_plugin, packed_digest, unpack},
@@ -126,6 +129,7 @@ impl<T: ?Sized> fmt::Debug for Loaded<T> {
 pub struct Extensions {
     host: Arc<Host>,
     plugins: Arc<Plugins>,
+    watch: Arc<Watch>,
     clock: Monotonic,
     trial_config: Arc<Value>,
     /// Whose plugins count; everybody's where there are none.
@@ -138,13 +142,20 @@ impl Extensions {
     /// Fails only if a shipped rule does not compile.
     pub fn new(clock: Monotonic) -> Result<Self, ExtensionError> {
         let (host, plugins) = (Arc::new(Host::new()?), Arc::default());
-        Ok(Self { host, plugins, clock, trial_config: Arc::new(Value::Null), plugin_keys: Arc::default() })
+        let watch = Arc::new(Watch::new(Allowance::default(), &clock));
+        Ok(Self { host, plugins, watch, clock, trial_config: Arc::new(Value::Null), plugin_keys: Arc::default() })
     }
 
     /// The same, but compiled plugins are kept in a folder.
     #[must_use]
     pub fn keeping(self, artefacts: wasm::Artefacts) -> Self {
         Self { plugins: Arc::new(Plugins { artefacts: Some(artefacts), host: Mutex::new(None) }), ..self }
+    }
+
+    /// The same, but each tenant's extensions may use so much together.
+    #[must_use]
+    pub fn allowing(self, allowance: Allowance) -> Self {
+        Self { watch: Arc::new(Watch::new(allowance, &self.clock)), ..self }
     }
 
     /// The same, but trial calls get this configuration: the one that the extension is mounted with, so that a script
@@ -203,14 +214,9 @@ impl Extensions {
     }
 
     /// Compiles an extension and calls it once, for the point that is named or that it is made for. Nothing is kept.
-    pub fn try_script(
-        &self,
-        source: ScriptSource<'_>,
-        point: Option<Point>,
-        tenant: &str,
-    ) -> Result<Tried, ExtensionError> {
+    pub fn try_script(&self, source: ScriptSource<'_>, point: Option<Point>) -> Result<Tried, ExtensionError> {
         if source.is_plugin() {
-            return self.try_plugin(source, point, tenant);
+            return self.try_plugin(source, point);
         }
         let point = match point {
             Some(point) => point,
@@ -222,17 +228,12 @@ impl Extensions {
                 hint: Some("define detect, target, fill or deliver".to_owned()),
             })?,
         };
-        Script::load(&self.host, source, point)?.for_tenant(tenant).trial_with(&self.trial_config)?;
+        Script::load(&self.host, source, point)?.trial_with(&self.trial_config)?;
         Ok(Tried { point, version: source.version() })
     }
 
-    fn try_plugin(
-        &self,
-        source: ScriptSource<'_>,
-        point: Option<Point>,
-        tenant: &str,
-    ) -> Result<Tried, ExtensionError> {
-        let plugin = self.plugins.load(source, point, tenant, &self.plugin_keys)?;
+    fn try_plugin(&self, source: ScriptSource<'_>, point: Option<Point>) -> Result<Tried, ExtensionError> {
+        let plugin = self.plugins.load(source, point, &self.plugin_keys)?;
         let point = plugin.metadata().point;
         match plugin.trial(&self.trial_config) {
             // What it was not configured for it may refuse; that it could say so shows that it runs.
@@ -241,6 +242,16 @@ impl Extensions {
             tried => drop(tried?),
         }
         Ok(Tried { point, version: source.version() })
+    }
+
+    /// How a tenant's extensions do, every version that is in use.
+    pub fn seen(&self, tenant: &str) -> Vec<Insight> {
+        self.watch.seen(tenant)
+    }
+
+    /// What a tenant's extensions logged last; nothing if it has none.
+    pub fn logged(&self, tenant: &str, count: usize) -> Vec<(Duration, Line)> {
+        self.watch.known_log(tenant).map(|log| log.newest(count)).unwrap_or_default()
     }
 
     /// The engine itself, for the tools of rule authors.
@@ -260,18 +271,22 @@ impl Extensions {
         let name = wanted.to_string();
         let text = find(wanted, scripts, point)?;
         let source = ScriptSource { name: &name, text };
+        let version = source.version();
+        let label = Label { tenant: tenant.to_owned(), extension: name.clone(), version: version.clone(), point };
+        let standing = self.watch.standing(&label, &self.trial_config);
         let extension = if source.is_plugin() {
-            let plugin = self.plugins.load(source, Some(point), tenant, &self.plugin_keys)?;
+            let plugin = self.plugins.load(source, Some(point), &self.plugin_keys)?;
             plugin.clone().trial(&self.trial_config)?;
-            of_plugin(Arc::new(plugin))?
+            let noted = plugin.noted_in(Arc::clone(&standing.figures)).logging_to(self.watch.log(tenant));
+            of_plugin(Arc::new(noted))?
         } else {
-            let script = Script::load(&self.host, source, point)?.for_tenant(tenant);
+            let script = Script::load(&self.host, source, point)?.logging_to(self.watch.log(tenant));
             script.trial_with(&self.trial_config)?;
             of_script(script)
         };
-        let version = source.version();
-        let label = Label { tenant: tenant.to_owned(), extension: name.clone(), point };
-        Ok(Loaded { name, version, extension: Guarded::new(extension, label, Arc::clone(&self.clock)) })
+        let quota = self.watch.quota(tenant);
+        let extension = Guarded::with(extension, label, Arc::clone(&self.clock), standing, quota);
+        Ok(Loaded { name, version, extension })
     }
 }
 
@@ -296,7 +311,6 @@ impl Plugins {
         &self,
         source: ScriptSource<'_>,
         point: Option<Point>,
-        tenant: &str,
         keys: &[PublicKey],
     ) -> Result<Plugin, ExtensionError> {
         let fault = |message: String, hint: Option<&str>| ExtensionError::Component {
@@ -312,7 +326,7 @@ impl Plugins {
             let hint = "sign it with `cuetone plugin pack --key`, or add the key to the tenant's plugin_keys";
             return Err(fault(format!("it is {by}; this tenant takes plugins of its plugin_keys only"), Some(hint)));
         }
-        Plugin::load(&self.host()?, &bytes, source.name, tenant, point)
+        Plugin::load(&self.host()?, &bytes, source.name, point)
     }
 }
 

@@ -3,7 +3,9 @@
 //! - [`point`]: the four traits and what passes through them.
 //! - [`load`]: script text → compiled, checked, tried → a trait object ([`Extensions`] is where to start).
 //! - [`call`]: wraps every extension: catches panics, checks answers, counts, and stops asking what keeps failing.
+//! - [`quota`]: what a tenant's extensions may use together; [`figures`]: how each of them does.
 //! - [`limits`]: every limit, with its reason.
+//! - [`logs`]: what they log.
 //! - [`sample`]: typical inputs, for trial calls.
 //! - [`secrets`]: what stands in a configuration for a secret.
 //! - [`rhai`]: the script engine. Nothing outside of it knows Rhai.
@@ -15,18 +17,25 @@
 pub mod breaker;
 pub mod call;
 pub mod check;
+pub mod cpu;
 pub mod error;
+pub mod figures;
 pub mod limits;
 pub mod load;
+pub mod logs;
 pub mod point;
+pub mod quota;
 pub mod rhai;
 pub mod sample;
 pub mod secrets;
 pub mod shipped;
 pub mod wasm;
+mod watch;
 
 pub use breaker::{Monotonic, monotonic};
 pub use call::Guarded;
 pub use error::ExtensionError;
 pub use load::{Extensions, Loaded, Point, ScriptSource, Tried};
 pub use point::*;
+pub use quota::Allowance;
+pub use watch::Insight;

@@ -77,7 +77,7 @@ async fn scripts_come_as_text_too_and_what_is_no_script_is_refused() {
     };
     send("rules%2Fa.rhai", "text/plain; charset=utf-8", KEEP_ALL).await.created();
     assert_eq!(api.get("/tenants/acme/extensions/scripts/rules/a.rhai").await.ok()["text"], KEEP_ALL);
-    assert_eq!(send("a.wasm", "application/wasm", "x").await.fields(422, "invalid"), ["path"]);
+    assert_eq!(send("a.wasm", "application/wasm", "x").await.fields(422, "invalid"), ["text"]);
     assert_eq!(send("a.txt", "text/plain", KEEP_ALL).await.fields(422, "invalid"), ["path"]);
     send("a.rhai", "application/rhai", KEEP_ALL).await.is_problem(415, "unsupported-media-type");
     assert_eq!(

@@ -58,7 +58,7 @@ fn starter(point: Point) -> &'static str {
 /// The templates' policy of a point as a script, ready to be asked.
 pub fn starter_script(point: Point) -> Result<Script, ExtensionError> {
     let source = ScriptSource { name: "starter.rhai", text: starter(point) };
-    Ok(Script::load(&Arc::new(Host::new()?), source, point)?.for_tenant("local").keep_log())
+    Ok(Script::load(&Arc::new(Host::new()?), source, point)?.keep_log())
 }
 
 /// What is measured at a point: how many of what.

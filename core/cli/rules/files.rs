@@ -134,5 +134,5 @@ pub fn load(host: &Arc<Host>, path: &Path, text: &str, point: Option<Point>) -> 
         Some(point) => point,
         None => Script::guess_point(host, source)?.ok_or(RulesError::Point { path: shown.clone() })?,
     };
-    Ok(Script::load(host, source, point)?.for_tenant("local").keep_log())
+    Ok(Script::load(host, source, point)?.keep_log())
 }

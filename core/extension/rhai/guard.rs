@@ -14,7 +14,11 @@ use std::{
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
-use crate::extension::{limits, load::Point};
+use crate::extension::{
+    limits,
+    load::Point,
+    logs::{Level, TenantLog},
+};
 
 /// The clock is read once in so many operations: reading costs about as much as a plain operation, and the dearest
 /// single operation (copying a full array) takes some 50 µs, so a deadline is noticed within 1 ms.
@@ -61,15 +65,10 @@ pub struct Usage {
     pub stop: Option<Stop>,
 }
 
-/// Something with a name for the log.
-pub trait Named: Send + Sync {
-    fn name(&self) -> &str;
-}
-
 /// Where a script's log lines go.
 pub enum LogTarget {
-    /// To the server's log, labelled.
-    Trace { tenant: Arc<str>, extension: Arc<dyn Named> },
+    /// To its tenant's log.
+    Tenant { log: Arc<TenantLog>, extension: Arc<str> },
     /// Kept for whoever runs the script by hand.
     Keep(Vec<String>),
 }
@@ -209,9 +208,7 @@ pub fn log_line(message: &str) {
     let end = message.floor_char_boundary(limits::MAX_LOG_BYTES);
     let message = message.get(..end).unwrap_or_default();
     LOG.with(|target| match &mut *target.borrow_mut() {
-        Some(LogTarget::Trace { tenant, extension }) => {
-            tracing::info!(tenant = %tenant, extension = extension.name(), "{message}");
-        }
+        Some(LogTarget::Tenant { log, extension }) => log.write(extension, Level::Info, message),
         Some(LogTarget::Keep(lines)) => lines.push(message.to_owned()),
         None => {}
     });

@@ -355,7 +355,12 @@ fn a_host_function_that_panics_costs_one_call() {
     host.engine.register_fn("boom", |seconds: f64| if seconds < 60.0 { panic!("boom") } else { 0_i64 });
     let source = ScriptSource { name: "boom.rhai", text: "fn fill(avail, ads) { [boom(avail.duration)] }" };
     let script = Script::load(&Arc::new(host), source, Point::Fill).unwrap();
-    let label = Label { tenant: "acme".to_owned(), extension: "boom.rhai".to_owned(), point: Point::Fill };
+    let label = Label {
+        tenant: "acme".to_owned(),
+        extension: "boom.rhai".to_owned(),
+        version: String::new(),
+        point: Point::Fill,
+    };
     let guarded = Guarded::new(Box::new(script.fill()) as Box<dyn FillStrategy>, label, monotonic());
     assert_eq!(ask(&*guarded, 30).unwrap_err().kind(), "panic");
     assert_eq!(ask(&*guarded, 60), Ok(vec![0]));

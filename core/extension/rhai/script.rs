@@ -21,6 +21,7 @@ use crate::extension::{
     ExtensionError,
     limits::MAX_SCRIPT_BYTES,
     load::{Point, ScriptSource},
+    logs::TenantLog,
     sample,
 };
 
@@ -68,7 +69,7 @@ pub fn entries(point: Point) -> &'static [Entry] {
 #[derive(Clone)]
 pub struct Script {
     inner: Arc<Inner>,
-    tenant: Arc<str>,
+    log: Option<Arc<TenantLog>>,
     budget: Budget,
     keep_log: bool,
 }
@@ -76,7 +77,7 @@ pub struct Script {
 struct Inner {
     host: Arc<Host>,
     ast: AST,
-    path: String,
+    path: Arc<str>,
     text: String,
     point: Point,
     function: &'static str,
@@ -157,14 +158,14 @@ impl Script {
             reads_labels: reaches_labels.iter().any(|word| code.contains(word)),
             host: Arc::clone(host),
             ast,
-            path: source.name.to_owned(),
+            path: source.name.into(),
             text: source.text.to_owned(),
             point,
             function: entry.function,
             takes_config,
             config: ConfigCache::default(),
         };
-        Ok(Self { inner: Arc::new(inner), tenant: "".into(), budget: Budget::of(point), keep_log: false })
+        Ok(Self { inner: Arc::new(inner), log: None, budget: Budget::of(point), keep_log: false })
     }
 
     /// The point that a script is for, by the functions that it defines.
@@ -175,9 +176,9 @@ impl Script {
         }))
     }
 
-    /// Labels what it logs.
-    pub fn for_tenant(mut self, tenant: &str) -> Self {
-        self.tenant = tenant.into();
+    /// What it logs goes there. Without it, and without [`Script::keep_log`], nobody hears it.
+    pub fn logging_to(mut self, log: Arc<TenantLog>) -> Self {
+        self.log = Some(log);
         self
     }
 
@@ -259,13 +260,14 @@ impl Script {
 
     /// Runs `body` within the script's limits; `body` calls [`Script::ask`] as often as it needs.
     pub(super) fn run<T>(&self, body: impl FnOnce() -> Result<T, ExtensionError>) -> Result<Ran<T>, ExtensionError> {
-        let log = if self.keep_log {
-            LogTarget::Keep(Vec::new())
-        } else {
-            LogTarget::Trace { tenant: Arc::clone(&self.tenant), extension: self.inner.clone() }
+        let log = match &self.log {
+            Some(log) if !self.keep_log => {
+                LogTarget::Tenant { log: Arc::clone(log), extension: Arc::clone(&self.inner.path) }
+            }
+            _ => LogTarget::Keep(Vec::new()),
         };
         let (answer, usage, log) = guard::metered(self.budget, log, body);
-        let path = || self.inner.path.clone();
+        let path = || self.inner.path.to_string();
         match usage.stop {
             Some(Stop::Deadline) => return Err(ExtensionError::Deadline { path: path(), limit: self.budget.deadline }),
             Some(Stop::Operations) => {
@@ -290,13 +292,7 @@ impl Script {
 
     /// An answer that makes no sense, in words for the script's author.
     pub(super) fn bad_answer(&self, message: impl Into<String>) -> ExtensionError {
-        ExtensionError::Answer { path: self.inner.path.clone(), message: message.into() }
-    }
-}
-
-impl guard::Named for Inner {
-    fn name(&self) -> &str {
-        &self.path
+        ExtensionError::Answer { path: self.inner.path.to_string(), message: message.into() }
     }
 }
 

@@ -6,22 +6,13 @@ use wasmtime::ResourceLimiter;
 
 use crate::extension::{
     limits::{MAX_LOG_BYTES, MAX_LOG_LINES},
-    wasm::plugin::Identity,
+    logs::{Level, TenantLog},
 };
-
-/// How serious a line of a plugin's log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
 
 /// Where a plugin's log lines go.
 pub enum LogTarget {
-    /// To the server's log, labelled.
-    Trace(Arc<Identity>),
+    /// To its tenant's log.
+    Tenant(Arc<TenantLog>, Arc<str>),
     /// Kept for whoever runs the plugin by hand.
     Keep(Vec<String>),
 }
@@ -62,14 +53,7 @@ impl Guest {
         let message = message.get(..message.floor_char_boundary(MAX_LOG_BYTES)).unwrap_or_default();
         match &mut self.log {
             LogTarget::Keep(lines) => lines.push(message.to_owned()),
-            LogTarget::Trace(of) => {
-                let (tenant, extension) = (&*of.tenant, &*of.path);
-                match level {
-                    Level::Debug => tracing::debug!(tenant, extension, "{message}"),
-                    Level::Info => tracing::info!(tenant, extension, "{message}"),
-                    Level::Warn | Level::Error => tracing::warn!(tenant, extension, "{message}"),
-                }
-            }
+            LogTarget::Tenant(log, extension) => log.write(extension, level, message),
         }
     }
 

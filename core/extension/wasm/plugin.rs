@@ -7,7 +7,6 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 use wasmtime::{
     Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
@@ -22,7 +21,7 @@ use super::{
     ticker::TICK,
     v1,
 };
-use crate::extension::{ExtensionError, Point, limits, sample};
+use crate::extension::{ExtensionError, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog, sample};
 
 /// Memory of a plugin in a compiled language. A batch of 500 events takes less than 2 MB.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
@@ -43,14 +42,6 @@ const MAX_SINK_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// A deadline counts processor time, so that a busy machine does not make good plugins fail; but no call lasts longer
 /// than so many deadlines by the clock on the wall.
 const PATIENCE: u32 = 5;
-
-/// What a plugin is called, for logs and errors.
-#[derive(Debug)]
-pub struct Identity {
-    pub tenant: Box<str>,
-    /// The path shown in errors, as its tenant knows it.
-    pub path: Box<str>,
-}
 
 /// What a call may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,16 +82,20 @@ pub struct Plugin {
     _component: Arc<Component>,
     pre: InstancePre<Guest>,
     metadata: Metadata,
-    identity: Arc<Identity>,
+    /// As its tenant knows it; shown in errors.
+    path: Arc<str>,
+    log: Option<Arc<TenantLog>>,
     budget: Budget,
     keep_log: bool,
+    /// Where the memory of its calls is noted.
+    figures: Option<Arc<Figures>>,
     /// The configuration it was last called with, as text. Callers pass the same one over and over.
     config: Arc<RwLock<Option<(Value, Arc<str>)>>>,
 }
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Plugin({})", self.identity.path)
+        write!(f, "Plugin({})", self.path)
     }
 }
 
@@ -109,13 +104,7 @@ impl Plugin {
     ///
     /// # Errors
     /// [`ExtensionError::Compile`], in words for its author.
-    pub fn load(
-        host: &Arc<Host>,
-        bytes: &[u8],
-        path: &str,
-        tenant: &str,
-        point: Option<Point>,
-    ) -> Result<Self, ExtensionError> {
+    pub fn load(host: &Arc<Host>, bytes: &[u8], path: &str, point: Option<Point>) -> Result<Self, ExtensionError> {
         let fault =
             |message: String, hint: Option<String>| ExtensionError::Component { path: path.to_owned(), message, hint };
         let metadata = inspect(bytes).map_err(|message| fault(message, None))?;
@@ -133,8 +122,10 @@ impl Plugin {
             _component: component,
             pre,
             metadata,
-            identity: Arc::new(Identity { tenant: tenant.into(), path: path.into() }),
+            path: path.into(),
+            log: None,
             keep_log: false,
+            figures: None,
             config: Arc::default(),
         })
     }
@@ -143,6 +134,20 @@ impl Plugin {
     #[must_use]
     pub fn keep_log(mut self) -> Self {
         self.keep_log = true;
+        self
+    }
+
+    /// What it logs goes there. Without it, and without [`Plugin::keep_log`], nobody hears it.
+    #[must_use]
+    pub fn logging_to(mut self, log: Arc<TenantLog>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Notes there how much memory its calls have.
+    #[must_use]
+    pub fn noted_in(mut self, figures: Arc<Figures>) -> Self {
+        self.figures = Some(figures);
         self
     }
 
@@ -175,7 +180,7 @@ impl Plugin {
 
     /// How its tenant calls it.
     pub fn path(&self) -> &str {
-        &self.identity.path
+        &self.path
     }
 
     pub fn metadata(&self) -> &Metadata {
@@ -192,7 +197,7 @@ impl Plugin {
         find: impl FnOnce(&InstancePre<Guest>) -> wasmtime::Result<T>,
     ) -> Result<T, ExtensionError> {
         find(&self.pre).map_err(|error| ExtensionError::Component {
-            path: self.identity.path.to_string(),
+            path: self.path.to_string(),
             message: format!("it does not keep to the contract: {error:#}"),
             hint: Some("build it against sdk/wit/v1 of this server's version".to_owned()),
         })
@@ -204,15 +209,17 @@ impl Plugin {
         asked: &Asked<'_>,
         ask: impl FnOnce(StoreContextMut<'_, Guest>, &Instance) -> wasmtime::Result<Result<T, String>>,
     ) -> Result<Ran<T>, ExtensionError> {
-        let path = || self.identity.path.to_string();
+        let path = || self.path.to_string();
         let busy = |what: String| ExtensionError::Limit { path: path(), what };
         self.host.ticker.ensure().map_err(|error| busy(format!("its clock does not run: {error}")))?;
         let Some(_place) = self.host.gate.enter(self.budget.deadline) else {
             return Err(busy(format!("no place became free: {} plugins run at a time", super::engine::PLACES)));
         };
         let (started, began) = (Instant::now(), thread_time());
-        let log =
-            if self.keep_log { LogTarget::Keep(Vec::new()) } else { LogTarget::Trace(Arc::clone(&self.identity)) };
+        let log = match &self.log {
+            Some(log) if !self.keep_log => LogTarget::Tenant(Arc::clone(log), Arc::clone(&self.path)),
+            _ => LogTarget::Keep(Vec::new()),
+        };
         let guest = Guest::new(self.config_text(asked.config), log, self.budget.memory_bytes, began);
         let mut store = Store::new(&self.host.engine, guest);
         store.limiter(|guest| &mut guest.memory);
@@ -235,6 +242,9 @@ impl Plugin {
             cpu: thread_time().saturating_sub(began),
             memory_bytes: store.data().memory.peak,
         };
+        if let Some(figures) = &self.figures {
+            figures.used_memory(used.memory_bytes);
+        }
         match answer {
             Ok(Ok(answer)) => Ok(Ran { answer, used, log: store.into_data().into_log() }),
             Ok(Err(message)) => Err(ExtensionError::Refused { path: path(), message }),
@@ -259,7 +269,7 @@ impl Plugin {
 
     /// Why a call ended without an answer.
     fn stopped(&self, error: &wasmtime::Error) -> ExtensionError {
-        let path = self.identity.path.to_string();
+        let path = self.path.to_string();
         if let Some(OutOfMemory { allowed }) = error.downcast_ref() {
             return ExtensionError::Limit { path, what: format!("{} MiB of memory", allowed / 1024 / 1024) };
         }
@@ -322,10 +332,4 @@ fn check_world(host: &Host, component: &Component, point: Point) -> Result<(), (
 fn ticks(time: Duration) -> u64 {
     // Never none: the plugin would be interrupted at once.
     u64::try_from(time.as_micros().div_ceil(TICK.as_micros())).unwrap_or(u64::MAX).max(1)
-}
-
-/// What this thread has had of a processor.
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -100,7 +100,7 @@ fn filler(body: &str) -> Vec<u8> {
 }
 
 fn load(bytes: &[u8], point: Point) -> Result<Plugin, ExtensionError> {
-    Plugin::load(host(), bytes, "plugins/test.wasm", "acme", Some(point))
+    Plugin::load(host(), bytes, "plugins/test.wasm", Some(point))
 }
 
 fn fill(bytes: &[u8]) -> v1::Fill {
@@ -112,7 +112,12 @@ fn asked(strategy: &v1::Fill) -> Result<Ran<Vec<usize>>, ExtensionError> {
 }
 
 fn guarded(strategy: v1::Fill) -> Arc<Guarded<dyn FillStrategy>> {
-    let label = Label { tenant: "acme".to_owned(), extension: "plugins/test.wasm".to_owned(), point: Point::Fill };
+    let label = Label {
+        tenant: "acme".to_owned(),
+        extension: "plugins/test.wasm".to_owned(),
+        version: String::new(),
+        point: Point::Fill,
+    };
     Guarded::new(Box::new(strategy), label, monotonic())
 }
 
@@ -408,7 +413,7 @@ fn what_is_kept_on_disk_is_used_again_and_not_believed_when_changed() {
     let started = |key: &MasterKey| {
         let artefacts = Artefacts::new(folder.path().to_owned(), key);
         let host = Arc::new(Host::new(Some(artefacts)).expect("an engine"));
-        let plugin = Plugin::load(&host, &bytes, "plugins/test.wasm", "acme", Some(Point::Fill)).expect("it loads");
+        let plugin = Plugin::load(&host, &bytes, "plugins/test.wasm", Some(Point::Fill)).expect("it loads");
         plugin.trial(&json!({})).expect("it answers");
     };
     let files = || {

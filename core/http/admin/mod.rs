@@ -21,7 +21,8 @@ pub mod change;
 pub mod creatives;
 pub mod extensions;
 pub mod history;
-pub mod items;
+pub mod insight;
+mod items;
 pub mod keys;
 pub mod page;
 pub mod patch;
@@ -97,6 +98,7 @@ pub(super) fn described() -> OpenApiRouter<Arc<Admin>> {
         .merge(rules::routes())
         .merge(creatives::routes())
         .merge(extensions::routes())
+        .merge(insight::routes())
         .merge(validate::routes())
         .merge(scripts::routes())
         .merge(history::routes())

@@ -74,9 +74,11 @@ impl Admin {
         point: Option<Point>,
         config: Map<String, Value>,
     ) -> Result<Result<Tried, ExtensionError>, Problem> {
-        let (extensions, tenant) = (self.extensions.trying_with(&Value::Object(config)), tenant.clone());
+        let keys = self.document(tenant)?.plugin_keys();
+        let extensions = self.extensions.trusting(&keys).map_err(Problem::internal)?;
+        let extensions = extensions.trying_with(&Value::Object(config));
         let tried = tokio::task::spawn_blocking(move || {
-            extensions.try_script(ScriptSource { name: &path, text: &text }, point, tenant.as_str())
+            extensions.try_script(ScriptSource { name: &path, text: &text }, point)
         });
         tried.await.map_err(|_| Problem::unavailable("the server is stopping"))
     }
@@ -84,7 +86,9 @@ impl Admin {
 
 /// An error with its place, as far as it has one.
 pub(super) fn finding(error: &ExtensionError) -> Value {
-    use ExtensionError::{Answer, CircuitOpen, Compile, Component, Deadline, Limit, Panic, Refused, Runtime, Trap};
+    use ExtensionError::{
+        Answer, CircuitOpen, Compile, Component, Deadline, Limit, Panic, Quota, Refused, Runtime, Trap,
+    };
     let (path, place, message, hint) = match error {
         Compile { path, line, column, message, hint } | Runtime { path, line, column, message, hint } => {
             (path, Some((line, column)), message.clone(), hint.clone())
@@ -96,7 +100,7 @@ pub(super) fn finding(error: &ExtensionError) -> Value {
         Answer { path, message } | Panic { path, message } | Refused { path, message } => {
             (path, None, message.clone(), None)
         }
-        CircuitOpen { path, .. } => (path, None, error.to_string(), None),
+        CircuitOpen { path, .. } | Quota { path, .. } => (path, None, error.to_string(), None),
     };
     json!({
         "path": path,

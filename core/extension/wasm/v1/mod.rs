@@ -17,8 +17,8 @@ pub use targeting::Targeting;
 use wasmtime::component::{HasSelf, Linker};
 
 use self::bindings::cuetone::extension::{config, counters, log};
-use super::guest::{Guest, Level};
-use crate::extension::Point;
+use super::guest::Guest;
+use crate::extension::{Point, logs::Level};
 
 #[allow(clippy::all, clippy::pedantic, reason = "generated")]
 pub(super) mod bindings {

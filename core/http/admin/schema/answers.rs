@@ -158,6 +158,49 @@ fn extensions(all: &mut Components) {
     all.insert("Script".into(), object("A script or plugin of the tenant's.", &script));
     all.insert("ScriptWithText".into(), object("A script and what it says.", &with_text));
     all.insert("ScriptText".into(), object("What a script says.", &[("text!", text.clone())]));
+    let count = |description: &str| json!({"type": "integer", "minimum": 0, "description": description});
+    let figures = object(
+        "How one version of a script or plugin does on this node.",
+        &[
+            ("extension!", json!({"type": "string", "examples": ["plugins/optimal-fill.wasm"]})),
+            ("version!", hash.clone()),
+            ("point!", json!({"type": "string", "enum": Point::ALL.map(Point::as_str)})),
+            (
+                "breaker!",
+                json!({"type": "string", "enum": ["open", "closed"],
+                "description": "Open: it failed so often in a row that it is left alone for a while."}),
+            ),
+            ("calls!", count("Made and refused.")),
+            ("answered!", count("Those with an answer.")),
+            ("failed!", count("Those without: the fallback of the point answered.")),
+            (
+                "errors!",
+                json!({"type": "object", "additionalProperties": {"type": "integer"},
+                "description": "Failures by kind: trap, deadline, limit, answer, runtime, panic, circuit_open, quota."}),
+            ),
+            ("p50_microseconds!", or_null(count("Half of the calls took at most so long; null before the first."))),
+            ("p99_microseconds!", or_null(count("99 of 100 took at most so long."))),
+            ("cpu_seconds!", json!({"type": "number", "minimum": 0, "description": "Processor time of all calls."})),
+            ("peak_memory_bytes!", count("The most that one call had; 0 for scripts, whose memory is not counted.")),
+        ],
+    );
+    all.insert(
+        "ExtensionFigures".into(),
+        object("What is in use.", &[("items!", json!({"type": "array", "items": figures}))]),
+    );
+    let line = object(
+        "What an extension logged.",
+        &[
+            ("time!", time("When.")),
+            ("extension!", json!({"type": "string"})),
+            ("level!", json!({"type": "string", "enum": ["debug", "info", "warn", "error"]})),
+            ("message!", json!({"type": "string"})),
+        ],
+    );
+    all.insert(
+        "ExtensionLog".into(),
+        object("The newest lines, newest first.", &[("items!", json!({"type": "array", "items": line}))]),
+    );
     all.insert(
         "Component".into(),
         json!({"type": "string", "format": "binary", "maxLength": MAX_PLUGIN_BYTES,

@@ -1,0 +1,152 @@
+//! What the extensions of one tenant may use together: processor time and calls.
+//!
+//! The limits of single calls stop what runs too long; this stops what runs too often, so that a tenant whose extensions
+//! are slow, but not slow enough to fail, takes its own share of the machine and nobody else's. Two buckets that fill
+//! evenly and hold some seconds, for the rush when a break begins for everybody. Knows time only by the clock it is given.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{ExtensionError, breaker::Monotonic};
+
+/// How many seconds' worth is saved up. All viewers of a channel meet a break within some seconds.
+const SAVED_SECONDS: u32 = 20;
+
+/// What a tenant gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Of a hundred: 50 is half of one processor.
+    pub cpu_percent: u32,
+    pub calls_per_second: u32,
+}
+
+impl Default for Allowance {
+    /// Some 250 decisions a second with a script of 2 ms, ten times as many for those who come together.
+    fn default() -> Self {
+        Self { cpu_percent: 50, calls_per_second: 5_000 }
+    }
+}
+
+pub struct Quota {
+    clock: Monotonic,
+    allowance: Allowance,
+    left: Mutex<Left>,
+}
+
+struct Left {
+    at: Duration,
+    /// Nanoseconds. May be overdrawn by the calls that run: what they cost is known when they end.
+    cpu: i64,
+    /// Billionths, so that short waits count too.
+    calls: i64,
+}
+
+/// Billionths in one.
+const UNIT: i64 = 1_000_000_000;
+
+impl Quota {
+    pub fn new(allowance: Allowance, clock: Monotonic) -> Self {
+        let left = Mutex::new(Left { at: clock(), cpu: most_cpu(allowance), calls: most_calls(allowance) });
+        Self { clock, allowance, left }
+    }
+
+    /// May another call be made? Takes it from the calls if so.
+    ///
+    /// # Errors
+    /// [`ExtensionError::Quota`], with what is used up.
+    pub fn admit(&self, path: &str) -> Result<(), ExtensionError> {
+        let refused = |what: String| Err(ExtensionError::Quota { path: path.to_owned(), what });
+        let mut left = self.left.lock();
+        self.refill(&mut left);
+        let Allowance { cpu_percent, calls_per_second } = self.allowance;
+        if left.cpu <= 0 {
+            return refused(format!("{cpu_percent} % of a processor"));
+        }
+        if left.calls < UNIT {
+            return refused(format!("{calls_per_second} calls a second"));
+        }
+        left.calls -= UNIT;
+        Ok(())
+    }
+
+    /// What a call has cost.
+    pub fn charge(&self, cpu: Duration) {
+        let cost = i64::try_from(cpu.as_nanos()).unwrap_or(i64::MAX);
+        let mut left = self.left.lock();
+        left.cpu = left.cpu.saturating_sub(cost);
+    }
+
+    fn refill(&self, left: &mut Left) {
+        let now = (self.clock)();
+        let passed = i64::try_from(now.saturating_sub(left.at).as_nanos()).unwrap_or(i64::MAX);
+        left.at = now;
+        let Allowance { cpu_percent, calls_per_second } = self.allowance;
+        let cpu = passed / 100 * i64::from(cpu_percent);
+        left.cpu = left.cpu.saturating_add(cpu).min(most_cpu(self.allowance));
+        left.calls = left
+            .calls
+            .saturating_add(passed.saturating_mul(i64::from(calls_per_second)))
+            .min(most_calls(self.allowance));
+    }
+}
+
+fn most_cpu(allowance: Allowance) -> i64 {
+    UNIT / 100 * i64::from(allowance.cpu_percent) * i64::from(SAVED_SECONDS)
+}
+
+fn most_calls(allowance: Allowance) -> i64 {
+    UNIT * i64::from(allowance.calls_per_second) * i64::from(SAVED_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use super::*;
+
+    fn hand_clock(allowance: Allowance) -> (Quota, Arc<AtomicU64>) {
+        let millis = Arc::new(AtomicU64::new(0));
+        let hand = Arc::clone(&millis);
+        (Quota::new(allowance, Arc::new(move || Duration::from_millis(hand.load(Ordering::Relaxed)))), millis)
+    }
+
+    #[test]
+    fn slow_calls_get_their_share_of_a_processor_and_no_more() {
+        let (quota, millis) = hand_clock(Allowance { cpu_percent: 50, calls_per_second: 1_000_000 });
+        // 15 ms each, as fast as it may, for a hundred seconds.
+        let mut used = Duration::ZERO;
+        for _ in 0..100_000 {
+            if quota.admit("x").is_ok() {
+                quota.charge(Duration::from_millis(15));
+                used += Duration::from_millis(15);
+            }
+            millis.fetch_add(1, Ordering::Relaxed);
+        }
+        let most = Duration::from_secs(50 + u64::from(SAVED_SECONDS) / 2);
+        assert!(used <= most + Duration::from_millis(15) && used >= most - Duration::from_secs(1), "{used:?}");
+    }
+
+    #[test]
+    fn many_calls_get_their_number_and_no_more() {
+        let (quota, millis) = hand_clock(Allowance { cpu_percent: 100, calls_per_second: 10 });
+        let granted = |calls: usize| (0..calls).filter(|_| quota.admit("x").is_ok()).count();
+        assert_eq!(granted(1_000), 10 * SAVED_SECONDS as usize);
+        millis.fetch_add(100, Ordering::Relaxed);
+        assert_eq!(granted(10), 1);
+        millis.fetch_add(1_000_000, Ordering::Relaxed);
+        assert_eq!(granted(1_000), 10 * SAVED_SECONDS as usize, "only so much is saved up");
+    }
+
+    #[test]
+    fn the_error_says_what_is_used_up() {
+        let (quota, _) = hand_clock(Allowance::default());
+        quota.charge(Duration::from_secs(3_600));
+        let error = quota.admit("plugins/x.wasm").expect_err("nothing is left");
+        assert_eq!(error.kind(), "quota");
+        assert!(error.to_string().contains("50 % of a processor"), "{error}");
+    }
+}
