@@ -1,0 +1,29 @@
+//! Fills a break with the ads that are worth most together. README.md says what that means and what can be set.
+
+mod bound;
+mod config;
+mod piece;
+mod pod;
+mod search;
+mod slots;
+mod value;
+
+#[cfg(test)]
+mod brute_force;
+#[cfg(test)]
+mod pod_tests;
+#[cfg(test)]
+mod timing;
+
+use cuetone_plugin::{Candidate, FillStrategy, Request, config as settings};
+
+struct OptimalFill;
+
+impl FillStrategy for OptimalFill {
+    fn fill(request: Request, candidates: Vec<Candidate>) -> Result<Vec<u32>, String> {
+        let config = settings::read::<config::Config>()?.check().map_err(|error| error.to_string())?;
+        Ok(pod::choose(request.avail.duration, &candidates, &config))
+    }
+}
+
+cuetone_plugin::export!(OptimalFill);
