@@ -1,6 +1,6 @@
 //! The search for the best pod: a multiple-choice knapsack with positions.
 //!
-//! Dynamic programming over lists of partial pods, category by category in the host's order. A partial pod is dropped
+//! Dynamic programming over lists of partial pods, category by category. A partial pod is dropped
 //! where another one with the same positions held, as many ads (as far as that matters) and no greater length is worth
 //! as much, or where even all that could still come (see [`Bound`]) would not reach the best pod found. Both lose
 //! nothing. Lengths are exact, so nothing is rounded to a grid; where lengths share a unit the lists are no longer than
@@ -17,8 +17,15 @@ use super::{
     slots::Slots,
 };
 
-/// Times that a piece may be tried on a partial pod: leaves a search within the deadline of a call, on a slow processor.
-const MAX_WORK: usize = 500_000;
+/// Partial pods that may be looked at, again and again: leaves a search well within the deadline of a call.
+const MAX_WORK: usize = 600_000;
+
+/// Most partial pods are soon pruned: so many times more are kept than could all be tried. What is left of
+/// [`MAX_WORK`] shrinks with each category, so it is not exceeded.
+const PRUNED: usize = 2;
+
+/// Looking at the bound costs as much as looking at so many partial pods.
+const BOUND_WORK: usize = 2;
 
 /// What to search for.
 #[derive(Debug)]
@@ -71,14 +78,22 @@ pub fn best(pieces: &[Piece], task: &Task<'_>) -> Found {
             break;
         }
         search.bound.start_at(number + 1);
-        search.bonus = most_bonus(groups.get(number + 1..).unwrap_or_default());
+        let left = groups.get(number + 1..).unwrap_or_default();
+        search.bonus = most_bonus(left);
         search.add(group);
+        search.thin_out(tries(left));
     }
     let found = search.found();
     if found.worth >= greedy.worth { found } else { Found { exact: false, ..greedy } }
 }
 
-/// Ads of one category together, others alone; in the order of their first ads.
+/// What a second of it brings, for comparison.
+fn density(piece: &Piece) -> i128 {
+    i128::from(piece.worth.first) * 1_000_000 / i128::from(piece.length.max(1))
+}
+
+/// Ads of one category together, others alone. Those that bring most per second come first, so that good pods are found
+/// early; among equals the host's order stays.
 fn groups(pieces: &[Piece]) -> Vec<Vec<Piece>> {
     let mut groups: Vec<Vec<Piece>> = Vec::new();
     for piece in pieces {
@@ -90,13 +105,13 @@ fn groups(pieces: &[Piece]) -> Vec<Vec<Piece>> {
             None => groups.push(vec![piece.clone()]),
         }
     }
+    groups.sort_by_key(|group| Reverse(group.iter().map(density).max()));
     groups
 }
 
 /// The pod of those that are worth most per second: quickly found, and a first mark to beat. Takes no bids.
 fn greedy(pieces: &[Piece], task: &Task<'_>) -> Found {
     let mut order: Vec<&Piece> = pieces.iter().collect();
-    let density = |piece: &Piece| i128::from(piece.worth.first) * 1_000_000 / i128::from(piece.length.max(1));
     order.sort_by_key(|piece| Reverse(density(piece)));
     let mut pod = Found::default();
     let mut categories = Vec::new();
@@ -143,8 +158,8 @@ struct Search<'a> {
     bound: Bound,
     /// For each slot, the most that pieces still to come bid for it.
     bonus: [i64; MAX_SLOTS],
-    /// Partial pods kept from one category to the next.
-    width: usize,
+    /// Partial pods looked at.
+    work: usize,
     exact: bool,
 }
 
@@ -166,7 +181,7 @@ impl<'a> Search<'a> {
             mark,
             bound: Bound::new(groups),
             bonus: [0; MAX_SLOTS],
-            width: MAX_WORK / tries(groups).max(1),
+            work: 0,
             exact: true,
         }
     }
@@ -192,7 +207,6 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        self.thin_out();
     }
 
     /// Puts `list` with the piece added to each into the list of `count` and `mask`.
@@ -202,6 +216,7 @@ impl<'a> Search<'a> {
         let key = count * self.task.slots.masks() + mask;
         let Some(into) = self.lists.get_mut(key) else { return };
         let old = std::mem::take(into);
+        self.work += old.len() + list.len();
         let mut merged: Vec<Partial> = Vec::with_capacity(old.len() + list.len());
         let mut old = old.into_iter().peekable();
         for partial in list {
@@ -221,6 +236,7 @@ impl<'a> Search<'a> {
             if merged.last().is_some_and(|last| last.worth >= next.worth) {
                 continue;
             }
+            self.work += BOUND_WORK;
             let record = complete && next.worth > self.best.worth;
             if !record && !self.promising(&next, key) {
                 continue;
@@ -254,21 +270,31 @@ impl<'a> Search<'a> {
         partial.worth.first + bonus + self.bound.within(self.task.room - partial.length, ads)
     }
 
-    /// Drops what cannot win any more, and the least promising where too many are left.
-    fn thin_out(&mut self) {
+    /// Drops what cannot win any more, and the least promising where too many are left to try so many pieces on each.
+    fn thin_out(&mut self, tries: usize) {
         let mut lists = std::mem::take(&mut self.lists);
         for (key, list) in lists.iter_mut().enumerate() {
             list.retain(|partial| self.promising(partial, key));
         }
         let left: usize = lists.iter().map(Vec::len).sum();
-        if left > self.width {
+        self.work += left * BOUND_WORK;
+        let width = MAX_WORK.saturating_sub(self.work) * PRUNED / tries.max(1);
+        if left > width {
             self.exact = false;
+            self.work += left * BOUND_WORK;
+            // What it can become, and of equals the furthest along.
+            let hope = |partial: &Partial, key: usize| (self.most(partial, key), partial.worth);
             let all = lists.iter().enumerate().flat_map(|(key, list)| list.iter().map(move |partial| (partial, key)));
-            let mut hopes: Vec<i64> = all.map(|(partial, key)| self.most(partial, key)).collect();
-            let (_, least, _) = hopes.select_nth_unstable_by_key(self.width, |hope| Reverse(*hope));
+            let mut hopes: Vec<(i64, Worth)> = all.map(|(partial, key)| hope(partial, key)).collect();
+            let (_, least, _) = hopes.select_nth_unstable_by_key(width, |hope| Reverse(*hope));
             let least = *least;
+            let mut free = width;
             for (key, list) in lists.iter_mut().enumerate() {
-                list.retain(|partial| self.most(partial, key) > least);
+                list.retain(|partial| {
+                    let kept = free > 0 && hope(partial, key) >= least;
+                    free -= usize::from(kept);
+                    kept
+                });
             }
         }
         self.lists = lists;
