@@ -3,7 +3,7 @@
 #   scripts/wasm-toolchain.sh [debian]        (debian: does not ask rustup)
 # Asks rustup first. Where rustup cannot fetch the target, and on Debian, it takes Debian's rustc for the web browsers
 # (rustc-web) out of the archive, without installing anything, and compiles the target's standard library with it.
-# That compiler then lies in ${CUETONE_WASM_RUST:-~/.cache/cuetone/rust-wasm} (250 MB); `cuetone plugin build` looks
+# That compiler then lies in ${CUETONE_WASM_RUST:-~/.cache/cuetone/rust-wasm} (480 MB); `cuetone plugin build` looks
 # there. By hand:
 #   RUSTC=~/.cache/cuetone/rust-wasm/bin/rustc cargo build --release --target wasm32-unknown-unknown
 # Does nothing where it is done already. May be interrupted: what is half done is never in the place of what is ready.
@@ -19,6 +19,11 @@ has_std() { # rustc: whether it has the target's standard library
     libs=$("$1" --print target-libdir --target $target 2>/dev/null) && ls "$libs"/libcore-*.rlib >/dev/null 2>&1
 }
 
+find_lld() { # rustup's toolchains bring a linker for wasm32, and so does Debian's lld
+    lld=$(rustc --print sysroot)/lib/rustlib/$(rustc --print host-tuple)/bin/rust-lld
+    if [ -x "$lld" ]; then echo "$lld"; else command -v lld || true; fi
+}
+
 for tool in cargo rustc; do
     command -v $tool >/dev/null || fail "$tool is not installed: install Rust with rustup (https://rustup.rs) first"
 done
@@ -28,7 +33,7 @@ if [ "$way" = rustup ] && has_std rustc; then
     say "ready: $(rustc --version) has $target"
     exit
 fi
-if [ -x "$place/bin/rustc" ] && has_std "$place/bin/rustc"; then
+if [ -x "$place/bin/rust-lld" ] && [ -x "$place/bin/rustc" ] && has_std "$place/bin/rustc"; then
     say "ready: $("$place/bin/rustc" --version) in $place"
     exit
 fi
@@ -47,10 +52,8 @@ for tool in apt-get apt-cache dpkg-deb dpkg-query cc; do
         fail "$tool is not here, so Debian's rustc-web cannot be used. Run \`rustup target add $target\` with a network," \
             "or install your system's package of Rust's standard library for $target"
 done
-# wasm32 has no linker of its own in Debian's package: rustup's toolchains bring one, and so does Debian's lld.
-lld=$(rustc --print sysroot)/lib/rustlib/$(rustc --print host-tuple)/bin/rust-lld
-[ -x "$lld" ] || lld=$(command -v lld || true)
-[ -n "$lld" ] || fail "no linker for WebAssembly: install rustup's Rust, or \`apt-get install lld\`"
+lld=$(find_lld)
+[ -n "$lld" ] || fail "no linker for WebAssembly: install Rust with rustup (https://rustup.rs), or \`apt-get install lld\`"
 
 # Everything is prepared beside the place and moved there at the end.
 mkdir -p "$(dirname "$place")"
@@ -63,7 +66,7 @@ mkdir -p "$work/archives" "$root/bin"
 # The compiler, the library's sources, and what of the compiler's libraries this machine lacks.
 needed=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \
     rustc-web 2>/dev/null | grep -E '^lib' | sort -u)
-[ -n "$needed" ] || fail "apt knows no rustc-web: run \`apt-get update\`; Debian 11 and later have it"
+[ -n "$needed" ] || fail "apt knows no rustc-web: run \`apt-get update\`, or use a release of Debian that has it, as 12 does"
 packages="rustc-web rust-web-src"
 for package in $needed; do
     case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) in
@@ -77,13 +80,14 @@ say "downloading from Debian's archive:" $packages
     fail "the download failed: run \`apt-get update\` and try again"
 for archive in "$work"/archives/*.deb; do dpkg-deb -x "$archive" "$root"; done
 
-# The compiler finds its libraries beside itself, wherever the folder lies.
+# The compiler finds its libraries and its linker beside itself, wherever the folder lies.
+ln -s "$lld" "$root/bin/rust-lld"
 cat >"$root/bin/rustc" <<'WRAPPER'
 #!/bin/sh
 # Written by scripts/wasm-toolchain.sh: Debian's rustc with the libraries that lie beside it.
 root=$(dirname "$(dirname "$(readlink -f "$0")")")
 for libs in "$root"/usr/lib/*-linux-gnu*; do LD_LIBRARY_PATH="$libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"; done
-export LD_LIBRARY_PATH
+export LD_LIBRARY_PATH PATH="$root/bin:$PATH"
 exec "$root/usr/bin/rustc" "$@"
 WRAPPER
 chmod +x "$root/bin/rustc"
@@ -106,7 +110,7 @@ rm -rf "$root/usr/src" "$root/usr/share" "$root/usr/lib/rustlib/src" "$root/usr/
 
 # A real module, linked: what is moved into its place works.
 printf '#[unsafe(no_mangle)]\npub extern "C" fn answer() -> usize { std::hint::black_box(vec![0u8; 42]).len() }\n' >"$work/answer.rs"
-"$root/bin/rustc" --edition 2024 --crate-type cdylib --target $target -O -C linker="$lld" -C linker-flavor=wasm-ld \
+"$root/bin/rustc" --edition 2024 --crate-type cdylib --target $target -O \
     -o "$work/answer.wasm" "$work/answer.rs" || fail "the compiler was prepared, but cannot link: see the messages above"
 
 rm -rf "$place"

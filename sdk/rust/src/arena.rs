@@ -144,11 +144,12 @@ mod guest {
 mod tests {
     use super::*;
 
-    /// Hands out one buffer, in regions of the sizes given: `gaps` says how many bytes are skipped before each.
+    /// Hands out one buffer in the regions given.
     struct Buffer {
         buffer: *mut u8,
         used: Cell<usize>,
         asked: Cell<usize>,
+        /// Bytes skipped before it, and its size.
         regions: Vec<(usize, usize)>,
     }
 
@@ -176,7 +177,7 @@ mod tests {
         }
     }
 
-    /// An arena over regions: (bytes skipped before it, its size).
+    /// An arena over the regions: bytes skipped before it, and its size.
     fn arena(regions: &[(usize, usize)]) -> Arena<Buffer> {
         // SAFETY: the layout is not empty.
         let buffer = unsafe { std::alloc::alloc_zeroed(BUFFER) };

@@ -15,6 +15,7 @@ impl<Plugin> Exported<Plugin> {
 
 /// Exports a type that implements the trait of the plugin's point: `cuetone_plugin::export!(MyStrategy);`, once, in the
 /// plugin's lib.rs. Natively there is no one to export it to, and it only names the type.
+#[rustfmt::skip] // It would pull a line of the macro out of its block.
 #[macro_export]
 macro_rules! export {
     ($plugin:ty) => {

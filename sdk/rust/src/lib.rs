@@ -56,3 +56,8 @@ pub use bindings::sink as point;
 #[cfg(all(target_arch = "wasm32", feature = "targeting"))]
 #[doc(hidden)]
 pub use bindings::targeting as point;
+
+/// Its examples compile.
+#[cfg(all(doctest, feature = "targeting", feature = "serde"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,8 @@
 //! The templates' own tests, natively. That they build to components is tested where they are built. rustfmt leaves them
 //! alone here: they are formatted with its defaults, as projects are.
 
+#![cfg(all(feature = "detect", feature = "targeting", feature = "fill", feature = "sink", feature = "serde"))]
+
 #[rustfmt::skip]
 #[path = "../template/detect/src/lib.rs"]
 mod detect;
