@@ -116,12 +116,10 @@ pub enum Source {
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let source: Option<(&str, fn(String) -> Self)> =
-            [("avail.", Self::Avail as fn(String) -> Self), ("channel.", Self::Channel), ("param.", Self::Param)]
-                .into_iter()
-                .find_map(|(prefix, make)| text.strip_prefix(prefix).map(|name| (name, make)));
-        match source {
-            Some((name, make)) if !name.is_empty() => Ok(make(name.to_owned())),
+        match text.split_once('.') {
+            Some(("avail", name)) if !name.is_empty() => Ok(Self::Avail(name.to_owned())),
+            Some(("channel", name)) if !name.is_empty() => Ok(Self::Channel(name.to_owned())),
+            Some(("param", name)) if !name.is_empty() => Ok(Self::Param(name.to_owned())),
             _ => Err(D::Error::custom(format!("{text:?} is no source: write avail.NAME, channel.NAME or param.NAME"))),
         }
     }
