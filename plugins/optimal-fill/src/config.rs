@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use cuetone_plugin::config as settings;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny},
+};
 use thiserror::Error;
 
 use crate::{piece::MAX_SLOTS, slots::Position};
@@ -130,8 +134,23 @@ pub enum ConfigError {
     NoBids(usize),
 }
 
+/// A channel has one configuration for its detector and its fill strategy. Where both take some, each has its own part,
+/// under its name.
+#[derive(Deserialize)]
+struct Parts<T> {
+    #[serde(rename = "optimal-fill")]
+    own: T,
+}
+
 impl Config {
-    pub fn check(self) -> Result<Self, ConfigError> {
+    /// As the tenant wrote it.
+    pub fn read() -> Result<Self, String> {
+        let in_parts = settings::read::<Parts<Option<IgnoredAny>>>()?.own.is_some();
+        let config = if in_parts { settings::read::<Parts<Self>>()?.own } else { settings::read::<Self>()? };
+        config.check().map_err(|error| error.to_string())
+    }
+
+    fn check(self) -> Result<Self, ConfigError> {
         let ranges = [
             ("score_weight", self.score_weight, 0.0, MAX_WEIGHT),
             ("priority_weight", self.priority_weight, 0.0, MAX_WEIGHT),
@@ -168,17 +187,25 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use cuetone_plugin::{config, testing::with_config};
+    use cuetone_plugin::testing::with_config;
 
     use super::*;
 
     fn read(text: &str) -> Result<Config, String> {
-        with_config(text, config::read::<Config>)?.check().map_err(|error| error.to_string())
+        with_config(text, Config::read)
     }
 
     #[test]
     fn nothing_written_is_the_default() {
         assert_eq!(read("{}"), Ok(Config::default()));
+    }
+
+    #[test]
+    fn a_detector_and_a_fill_strategy_can_share_a_configuration() {
+        let config = read(r#"{"optimal-fill": {"max_ads": 3}, "scte35-policy": {"other": 1}}"#).unwrap();
+        assert_eq!(config, read(r#"{"max_ads": 3}"#).unwrap());
+        let error = read(r#"{"optimal-fill": {"max_ads": "x"}}"#).unwrap_err();
+        assert!(error.starts_with("config: `optimal-fill.max_ads`: invalid type"), "{error}");
     }
 
     #[test]

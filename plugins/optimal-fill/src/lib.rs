@@ -15,13 +15,15 @@ mod pod_tests;
 #[cfg(test)]
 mod timing;
 
-use cuetone_plugin::{Candidate, FillStrategy, Request, config as settings};
+use cuetone_plugin::{Candidate, FillStrategy, Request};
+
+use config::Config;
 
 struct OptimalFill;
 
 impl FillStrategy for OptimalFill {
     fn fill(request: Request, candidates: Vec<Candidate>) -> Result<Vec<u32>, String> {
-        let config = settings::read::<config::Config>()?.check().map_err(|error| error.to_string())?;
+        let config = Config::read()?;
         Ok(pod::choose(request.avail.duration, &candidates, &config))
     }
 }

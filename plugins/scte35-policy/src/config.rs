@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use cuetone_plugin::Position;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use cuetone_plugin::{Position, config as settings};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny},
+};
 use thiserror::Error;
 
 /// Bytes of a name or value in an avail's metadata: the host refuses more.
@@ -169,8 +172,23 @@ pub enum ConfigError {
     Metadata(usize),
 }
 
+/// A channel has one configuration for its detector and its fill strategy. Where both take some, each has its own part,
+/// under its name.
+#[derive(Deserialize)]
+struct Parts<T> {
+    #[serde(rename = "scte35-policy")]
+    own: T,
+}
+
 impl Config {
-    pub fn check(self) -> Result<Self, ConfigError> {
+    /// As the tenant wrote it.
+    pub fn read() -> Result<Self, String> {
+        let in_parts = settings::read::<Parts<Option<IgnoredAny>>>()?.own.is_some();
+        let config = if in_parts { settings::read::<Parts<Self>>()?.own } else { settings::read::<Self>()? };
+        config.check().map_err(|error| error.to_string())
+    }
+
+    fn check(self) -> Result<Self, ConfigError> {
         let duration = |field: &str, value: Option<f64>| match value {
             Some(value) if !(value > 0.0 && value <= MAX_DURATION) => {
                 Err(ConfigError::Duration { field: field.to_owned(), value })
@@ -211,12 +229,12 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use cuetone_plugin::{config, testing::with_config};
+    use cuetone_plugin::testing::with_config;
 
     use super::*;
 
     fn read(text: &str) -> Result<Config, String> {
-        with_config(text, config::read::<Config>)?.check().map_err(|error| error.to_string())
+        with_config(text, Config::read)
     }
 
     #[test]
@@ -224,6 +242,14 @@ mod tests {
         let config = read("null").unwrap();
         assert_eq!(config, Config::default());
         assert_eq!(config.breaks[1], BreakType { start: 0x34, end: 0x35 });
+    }
+
+    #[test]
+    fn a_detector_and_a_fill_strategy_can_share_a_configuration() {
+        let config = read(r#"{"scte35-policy": {"min_duration": 3}, "optimal-fill": {"other": 1}}"#).unwrap();
+        assert_eq!(config, read(r#"{"min_duration": 3}"#).unwrap());
+        let error = read(r#"{"scte35-policy": {"min_duration": "x"}}"#).unwrap_err();
+        assert!(error.starts_with("config: `scte35-policy.min_duration`: invalid type"), "{error}");
     }
 
     #[test]

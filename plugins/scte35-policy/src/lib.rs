@@ -11,13 +11,15 @@ mod scenarios;
 #[cfg(test)]
 mod sliding;
 
-use cuetone_plugin::{Avail, BreakDetector, Channel, Window, config as settings};
+use cuetone_plugin::{Avail, BreakDetector, Channel, Window};
+
+use config::Config;
 
 struct Scte35Policy;
 
 impl BreakDetector for Scte35Policy {
     fn detect(window: Window, known: Vec<Avail>, channel: Channel) -> Result<Vec<Avail>, String> {
-        let config = settings::read::<config::Config>()?.check().map_err(|error| error.to_string())?;
+        let config = Config::read()?;
         Ok(breaks::find(&window, known, &channel, &config))
     }
 }
