@@ -87,9 +87,10 @@ pub fn best(pieces: &[Piece], task: &Task<'_>) -> Found {
     if found.worth >= greedy.worth { found } else { Found { exact: false, ..greedy } }
 }
 
-/// What a second of it brings, for comparison.
+/// What a second of it brings at most, for comparison.
 fn density(piece: &Piece) -> i128 {
-    i128::from(piece.worth.first) * 1_000_000 / i128::from(piece.length.max(1))
+    let bonus = piece.bonus.iter().map(|bonus| bonus.first).max().unwrap_or_default();
+    i128::from(piece.worth.first + bonus) * 1_000_000 / i128::from(piece.length.max(1))
 }
 
 /// Ads of one category together, others alone. Those that bring most per second come first, so that good pods are found
@@ -282,19 +283,17 @@ impl<'a> Search<'a> {
         if left > width {
             self.exact = false;
             self.work += left * BOUND_WORK;
-            // What it can become, and of equals the furthest along.
-            let hope = |partial: &Partial, key: usize| (self.most(partial, key), partial.worth);
-            let all = lists.iter().enumerate().flat_map(|(key, list)| list.iter().map(move |partial| (partial, key)));
-            let mut hopes: Vec<(i64, Worth)> = all.map(|(partial, key)| hope(partial, key)).collect();
-            let (_, least, _) = hopes.select_nth_unstable_by_key(width, |hope| Reverse(*hope));
-            let least = *least;
-            let mut free = width;
-            for (key, list) in lists.iter_mut().enumerate() {
-                list.retain(|partial| {
-                    let kept = free > 0 && hope(partial, key) >= least;
-                    free -= usize::from(kept);
-                    kept
-                });
+            // Of each list alike, so that pods with and without each position stay: what it can become, and of equals
+            // the furthest along.
+            let used = lists.iter().filter(|list| !list.is_empty()).count();
+            let share = width / used.max(1);
+            for (key, list) in lists.iter_mut().enumerate().filter(|(_, list)| list.len() > share) {
+                let hope = |partial: &Partial| (self.most(partial, key), partial.worth);
+                let mut hopes: Vec<(i64, Worth)> = list.iter().map(hope).collect();
+                let (_, least, _) = hopes.select_nth_unstable_by_key(share, |hope| Reverse(*hope));
+                let least = *least;
+                // No two of a list are worth the same.
+                list.retain(|partial| hope(partial) > least);
             }
         }
         self.lists = lists;
