@@ -1,10 +1,9 @@
 //! The search for the best pod: a multiple-choice knapsack with positions.
 //!
-//! Dynamic programming over lists of partial pods, category by category. A partial pod is dropped
-//! where another one with the same positions held, as many ads (as far as that matters) and no greater length is worth
-//! as much, or where even all that could still come (see [`Bound`]) would not reach the best pod found. Both lose
-//! nothing. Lengths are exact, so nothing is rounded to a grid; where lengths share a unit the lists are no longer than
-//! the room has units.
+//! Dynamic programming over lists of partial pods, category by category. A partial pod is dropped where another one with
+//! the same positions held, as many ads (as far as that matters) and no greater length is worth as much, or where even all
+//! that could still come (see [`Bound`]) would not reach the best pod found. Both lose nothing. Lengths are exact: nothing
+//! is rounded to a grid, and where lengths share a unit the lists are no longer than the room has units.
 //!
 //! Only if candidates are so unruly that it would take more than [`MAX_WORK`], the least promising partial pods go, and
 //! [`Found::exact`] says so.
@@ -84,7 +83,7 @@ pub fn best(pieces: &[Piece], task: &Task<'_>) -> Found {
         search.thin_out(tries(left));
     }
     let found = search.found();
-    if found.worth >= greedy.worth { found } else { Found { exact: false, ..greedy } }
+    if found.exact || found.worth >= greedy.worth { found } else { Found { exact: false, ..greedy } }
 }
 
 /// What a second of it brings at most, for comparison.
