@@ -77,14 +77,17 @@ impl<'a> Breaks<'a> {
         cue.id.as_deref().filter(|id| !id.is_empty() && self.config.event_ids == EventIds::Unique)
     }
 
-    fn has_id(&self, avail: &Avail, cue: &Cue) -> bool {
-        self.event_id(cue).is_some_and(|id| name::has_event_id(&avail.id, id))
+    /// What a break with the cue's event id is called.
+    fn name(&self, cue: &Cue) -> Option<String> {
+        self.event_id(cue).map(|id| name::of_break(Some(id), cue.at))
     }
 
     /// The break that a cue names again: it starts at this moment, or has the cue's event id and starts near or runs.
     fn same(&self, start: f64, cue: &Cue) -> Option<usize> {
         let near = |avail: &Avail, distance: f64| (avail.start - start).abs() <= distance;
-        let named = |avail: &Avail| self.has_id(avail, cue) && (near(avail, self.moved) || runs(avail, cue.at));
+        let name = self.name(cue);
+        let named =
+            |avail: &Avail| (near(avail, self.moved) || runs(avail, cue.at)) && is_named(avail, name.as_deref());
         let same = self.list.iter().rposition(named);
         same.or_else(|| self.list.iter().rposition(|avail| near(avail, SAME_MOMENT)))
     }
@@ -224,7 +227,7 @@ impl<'a> Breaks<'a> {
             return;
         }
         // Some packagers repeat the start with what is left of the break; only at the same place it means the whole.
-        let whole = at_start || (cue.dialect == Dialect::Daterange && self.has_id(avail, cue));
+        let whole = at_start || (cue.dialect == Dialect::Daterange && is_named(avail, self.name(cue).as_deref()));
         self.learn(same, cue);
         if let Some(avail) =
             self.list.get_mut(same).filter(|avail| certain && whole && avail.kind == AvailKind::Replace)
@@ -248,15 +251,18 @@ impl<'a> Breaks<'a> {
 
     /// A break ends, perhaps earlier than announced.
     fn end(&mut self, cue: &Cue, level: Level) {
+        let name = self.name(cue);
         let ends = |(index, avail): (usize, &Avail)| {
             let started = avail.kind == AvailKind::Replace && avail.start < cue.at - ROUNDING;
+            if !started || (avail.closed && cue.at >= end(avail)) {
+                return None;
+            }
+            let id = is_named(avail, name.as_deref());
             let inside = match (level, self.level(index)) {
                 (Some(ending), Some(open)) => ending <= open,
                 _ => true,
             };
-            let id = self.has_id(avail, cue);
-            let going_on = !avail.closed || cue.at < end(avail);
-            (started && going_on && (inside || id)).then_some((id, index))
+            (inside || id).then_some((id, index))
         };
         // The one with this event id, else the latest.
         let Some((_, index)) = self.list.iter().enumerate().filter_map(ends).max() else { return };
@@ -270,8 +276,8 @@ impl<'a> Breaks<'a> {
 
     /// An announced break will not take place. One that runs goes on.
     fn cancel(&mut self, cue: &'a Cue) {
-        let Some(id) = self.event_id(cue) else { return };
-        self.list.retain(|avail| avail.start < cue.at || !name::has_event_id(&avail.id, id));
+        let name = self.name(cue);
+        self.list.retain(|avail| avail.start < cue.at || !is_named(avail, name.as_deref()));
     }
 
     /// How long a break may last.
@@ -319,6 +325,10 @@ fn is_mute(cue: &Cue) -> bool {
 
 fn runs(avail: &Avail, moment: f64) -> bool {
     avail.kind == AvailKind::Replace && avail.start <= moment + ROUNDING && moment < end(avail)
+}
+
+fn is_named(avail: &Avail, name: Option<&str>) -> bool {
+    name.is_some_and(|name| name::is_or_repeats(&avail.id, name))
 }
 
 fn noted<'m>(metadata: &'m Labels, name: &str) -> Option<&'m str> {

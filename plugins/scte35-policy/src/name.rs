@@ -26,9 +26,9 @@ pub fn of_repeated(event_id: &str, start: f64) -> String {
     format!("{PREFIX}{}-{}", clean(event_id), second(start))
 }
 
-/// Whether it is the name of a break with this event id.
-pub fn has_event_id(name: &str, event_id: &str) -> bool {
-    let Some(rest) = name.strip_prefix(&of_break(Some(event_id), 0.0)) else { return false };
+/// Whether it is this name, or that of another break with the same event id.
+pub fn is_or_repeats(name: &str, first: &str) -> bool {
+    let Some(rest) = name.strip_prefix(first) else { return false };
     rest.is_empty()
         || rest.strip_prefix('-').is_some_and(|second| !second.is_empty() && second.bytes().all(|b| b.is_ascii_digit()))
 }
@@ -56,10 +56,16 @@ mod tests {
 
     #[test]
     fn a_name_tells_its_event_id() {
-        assert!(has_event_id("scte35-7", "7"));
-        assert!(has_event_id("scte35-7-1012", "7"));
-        assert!(!has_event_id("scte35-77", "7"));
-        assert!(!has_event_id("scte35-7-", "7"));
-        assert!(!has_event_id("static-7", "7"));
+        let seven = of_break(Some("7"), 0.0);
+        for (name, expect) in [
+            ("scte35-7", true),
+            ("scte35-7-1012", true),
+            ("scte35-77", false),
+            ("scte35-7-", false),
+            ("scte35-7-b", false),
+            ("static-7", false),
+        ] {
+            assert_eq!(is_or_repeats(name, &seven), expect, "{name}");
+        }
     }
 }
