@@ -33,7 +33,7 @@ pub struct Config {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Small enough for a proxy's usual limit on bodies, which is 1 MiB or more.
+/// Some 200 KB of JSON.
 fn usual_records() -> usize {
     500
 }
