@@ -83,6 +83,20 @@ fn plugins_in_zig_keep_to_the_table() {
     speaks(Language::Zig);
 }
 
+/// The shipped plugins are compiled as their users would, and keep to the tests beside them.
+#[test]
+fn shipped_plugins_keep_to_their_tests() {
+    for name in ["contextual", "kafka-rest", "optimal-fill", "scte35-policy"] {
+        let folder = Path::new("plugins").join(name);
+        let built = cuetone_build::build(&folder, &mut |_| {}).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let plugin = load(&built.written, &built.component).unwrap();
+        let tests = folder.join(format!("{name}.test.yaml"));
+        let text = std::fs::read_to_string(&tests).unwrap();
+        let outcome = run_text(&plugin, name, &text);
+        assert!(outcome.passed(), "{}", report(&[outcome], Format::Human));
+    }
+}
+
 #[test]
 fn a_table_notices_an_answer_that_differs() {
     let script = starter_script(Point::Fill).unwrap();

@@ -1,5 +1,5 @@
-//! `docs/tour.md` runs as printed: each `console` block's commands, against the demo, with the output that stands there.
-//! `…` in an output stands for anything.
+//! `docs/tour.md` and `docs/plugins.md` run as printed: each `console` block's commands, against the demo, with the output
+//! that stands there. `…` in an output stands for anything.
 
 #![allow(
     clippy::expect_used,
@@ -9,10 +9,12 @@
 
 use std::{
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
 const TOUR: &str = include_str!("../docs/tour.md");
+const PLUGINS: &str = include_str!("../docs/plugins.md");
 const MARK: &str = "--- end of the output ---";
 
 /// The process, and its output: a server whose output nobody takes ends.
@@ -26,7 +28,7 @@ impl Drop for Demo {
 }
 
 /// The demo on a free port; its address comes before the path of the first stream that it prints.
-fn demo(folder: &std::path::Path) -> (Demo, String) {
+fn demo(folder: &Path) -> (Demo, String) {
     let key = TOUR.lines().find_map(|line| line.strip_prefix("export CUETONE_PLATFORM_KEY=")).expect("a key");
     let child = Command::new(env!("CARGO_BIN_EXE_cuetone"))
         .args(["demo", "--listen", "127.0.0.1:0", "--data"])
@@ -44,10 +46,10 @@ fn demo(folder: &std::path::Path) -> (Demo, String) {
 }
 
 /// Commands with the output that is printed below each.
-fn steps() -> Vec<(String, String)> {
+fn steps(text: &str) -> Vec<(String, String)> {
     let mut steps: Vec<(String, String)> = Vec::new();
     let mut inside = false;
-    for line in TOUR.lines() {
+    for line in text.lines() {
         match line {
             "```console" => inside = true,
             "```" => inside = false,
@@ -77,15 +79,16 @@ fn matches(printed: &str, found: &str) -> bool {
     rest.ends_with(last)
 }
 
-#[test]
-fn the_tour_runs_as_printed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (_demo, base) = demo(folder.path());
-    let steps = steps();
-    assert!(steps.len() > 15, "the tour is not read: {} commands", steps.len());
+/// Runs all commands in one shell, in `folder`, against the demo at `base`.
+fn runs_as_printed(text: &str, least: usize, folder: &Path, base: &str) {
+    let steps = steps(text);
+    assert!(steps.len() > least, "the text is not read: {} commands", steps.len());
     let script: String = steps.iter().map(|(command, _)| format!("{command}\necho '{MARK}'\n")).collect();
-    let script = script.replace("http://127.0.0.1:8080", &base);
-    let output = Command::new("bash").arg("-c").arg(&script).output().expect("bash runs");
+    let script = script.replace("http://127.0.0.1:8080", base);
+    let binary = Path::new(env!("CARGO_BIN_EXE_cuetone")).parent().expect("a folder");
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
+    let output = Command::new("bash").arg("-c").arg(&script).env("PATH", path).current_dir(folder).output();
+    let output = output.expect("bash runs");
     let said = String::from_utf8(output.stdout).expect("text");
     let found: Vec<&str> = said.split(&format!("{MARK}\n")).collect();
     let mut wrong = String::new();
@@ -95,6 +98,20 @@ fn the_tour_runs_as_printed() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_tour_runs_as_printed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_demo, base) = demo(folder.path());
+    runs_as_printed(TOUR, 15, Path::new("."), &base);
+}
+
+#[test]
+fn the_guide_to_plugins_runs_as_printed() {
+    let (data, folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("another"));
+    let (_demo, base) = demo(data.path());
+    runs_as_printed(PLUGINS, 10, folder.path(), &base);
 }
 
 #[test]

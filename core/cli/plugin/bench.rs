@@ -26,9 +26,9 @@ const ROUNDS: usize = 3;
 pub struct Bench {
     #[command(flatten)]
     which: Which,
-    /// The configuration, as JSON or YAML.
-    #[arg(long, value_name = "TEXT", default_value = "{}")]
-    config: String,
+    /// The configuration, as JSON or YAML; without it what the templates take, or none.
+    #[arg(long, value_name = "TEXT")]
+    config: Option<String>,
     /// Calls in each of three rounds.
     #[arg(long, default_value_t = 200)]
     calls: usize,
@@ -112,13 +112,16 @@ impl Bench {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let plugin = self.which.load()?;
         let point = plugin.metadata().point;
-        let config: Value = serde_yaml::from_str(&self.config).context("--config")?;
         let (native, script, starter_config) = (Native(point), starter_script(point)?, starter_config(point));
-        let given = if config.as_object().is_some_and(serde_json::Map::is_empty) { &starter_config } else { &config };
+        let given = match &self.config {
+            Some(text) => serde_yaml::from_str(text).context("--config")?,
+            None if matches!(ask(&plugin, 1, &starter_config), Err(ExtensionError::Refused { .. })) => json!({}),
+            None => starter_config.clone(),
+        };
         let mut rows = Vec::new();
         for (size, of) in sizes(point) {
             let subjects: [(&str, &dyn Subject, &Value); 3] =
-                [("plugin", &plugin, given), ("rhai", &script, &starter_config), ("native", &native, &starter_config)];
+                [("plugin", &plugin, &given), ("rhai", &script, &starter_config), ("native", &native, &starter_config)];
             for (name, subject, config) in subjects {
                 let cost = measure(subject, size, config, self.calls);
                 rows.push((format!("{size} {of}"), name, cost));

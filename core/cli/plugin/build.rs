@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::{Args, ValueEnum};
-use cuetone_build::{Language, Point};
+use cuetone_build::{BUILD_DIR, Language, Point};
 
 /// Writes a plugin that works: a starting point for yours.
 #[derive(Args)]
@@ -85,7 +85,7 @@ impl Build {
         let built = cuetone_build::build(&self.folder, &mut |doing| eprintln!("{doing}"))?;
         println!(
             "{}: {} {} for {}, {} KiB, built in {:.1} s with {}",
-            built.written.display(),
+            self.folder.join(BUILD_DIR).join(format!("{}.wasm", built.manifest.name)).display(),
             built.manifest.name,
             built.manifest.version,
             built.manifest.point,

@@ -41,25 +41,25 @@ impl Check {
                 "packed_bytes": packed.len(), "compiled_ms": compiled.as_millis() as u64, "trial": trial});
             println!("{document:#}");
         } else {
-            println!("{path}: {} {} for {}", about.name, about.version, about.point);
-            println!("  hash      {version}");
-            println!("  written   in {}; licence {}", or_unknown(&about.language), or_unknown(&about.licence));
-            println!("  size      {} KiB, kept as {} KiB", bytes.len().div_ceil(1024), packed.len().div_ceil(1024));
-            println!("  compiled  in {} ms", compiled.as_millis());
-            println!("  limits    {:?} and {} MiB a call", budget.deadline, budget.memory_bytes / 1024 / 1024);
+            let mut rows = vec![
+                ("hash", version),
+                ("written", format!("in {}; licence {}", or_unknown(&about.language), or_unknown(&about.licence))),
+                ("size", format!("{} KiB, kept as {} KiB", bytes.len().div_ceil(1024), packed.len().div_ceil(1024))),
+                ("compiled", format!("in {} ms", compiled.as_millis())),
+                ("limits", format!("{:?} and {} MiB a call", budget.deadline, budget.memory_bytes / 1024 / 1024)),
+            ];
             if !about.counters.is_empty() {
-                println!("  counters  {}", about.counters.join(", "));
+                rows.push(("counters", about.counters.join(", ")));
             }
-            match &tried {
+            let trial = match &tried {
                 Ok(used) => {
-                    println!(
-                        "  trial     answered in {:?} with {} KiB",
-                        used.elapsed,
-                        used.memory_bytes.div_ceil(1024)
-                    );
+                    format!("answered in {:?} with {} KiB", used.elapsed, used.memory_bytes.div_ceil(1024))
                 }
-                Err(error) => println!("  trial     FAILED: {error}"),
-            }
+                Err(error) => format!("FAILED: {error}"),
+            };
+            rows.push(("trial", trial));
+            let rows: String = rows.iter().map(|(name, what)| format!("  {name:<9} {what}\n")).collect();
+            print!("{path}: {} {} for {}\n{rows}", about.name, about.version, about.point);
         }
         Ok(if tried.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

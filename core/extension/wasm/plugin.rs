@@ -89,9 +89,11 @@ pub struct Plugin {
     keep_log: bool,
     /// Where the memory of its calls is noted.
     figures: Option<Arc<Figures>>,
-    /// The configuration it was last called with, as text. Callers pass the same one over and over.
-    config: Arc<RwLock<Option<(Value, Arc<str>)>>>,
+    config: Arc<ConfigText>,
 }
+
+/// The configuration that a plugin was last called with, and its text. Callers pass the same one over and over.
+type ConfigText = RwLock<Option<(Value, Arc<str>)>>;
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -155,7 +155,7 @@ async fn get(
     if is_plugin(&path) && wants.contains(WASM) {
         let unpacked = tokio::task::spawn_blocking(move || unpack(&text)).await;
         let component = unpacked.map_err(|_| Problem::unavailable("the server is stopping"))?;
-        let component = component.map_err(|error| Problem::internal(error))?;
+        let component = component.map_err(Problem::internal)?;
         return Ok(([(header::CONTENT_TYPE, WASM)], component).into_response());
     }
     if let Some(fields) = script.as_object_mut() {

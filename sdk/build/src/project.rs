@@ -15,6 +15,8 @@ static WIT: Dir = include_dir!("$CARGO_MANIFEST_DIR/../wit/v1");
 /// What Rust plugins depend on, copied so that a project builds as it is.
 static RUST_CRATE: Dir = include_dir!("$CARGO_MANIFEST_DIR/../rust/src");
 const RUST_CRATE_MANIFEST: &str = include_str!("../../rust/Cargo.toml");
+/// Tests of what the templates do, by point.
+static TESTS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../tests/conformance");
 /// By language: `all` for every point, and a folder for each.
 static RUST: Dir = include_dir!("$CARGO_MANIFEST_DIR/../rust/template");
 static JAVASCRIPT: Dir = include_dir!("$CARGO_MANIFEST_DIR/../js/javascript");
@@ -44,6 +46,9 @@ pub fn new_project(dir: &Path, name: &str, point: Point, language: Language) -> 
         if let Some(folder) = template.get_dir(part) {
             writer.folder(folder, dir)?;
         }
+    }
+    if let Some(tests) = TESTS.get_file(format!("{point}.test.yaml")).and_then(|file| file.contents_utf8()) {
+        writer.file(&dir.join(format!("{name}.test.yaml")), tests)?;
     }
     match language {
         Language::Rust => {

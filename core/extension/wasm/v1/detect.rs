@@ -25,7 +25,7 @@ pub struct Detector {
 
 impl Detector {
     pub fn new(plugin: Arc<Plugin>) -> Result<Self, ExtensionError> {
-        let indices = plugin.exported(|pre| GuestIndices::new(pre))?;
+        let indices = plugin.exported(GuestIndices::new)?;
         Ok(Self { plugin, indices })
     }
 

@@ -15,7 +15,7 @@ pub struct Fill {
 
 impl Fill {
     pub fn new(plugin: Arc<Plugin>) -> Result<Self, ExtensionError> {
-        let indices = plugin.exported(|pre| GuestIndices::new(pre))?;
+        let indices = plugin.exported(GuestIndices::new)?;
         Ok(Self { plugin, indices })
     }
 

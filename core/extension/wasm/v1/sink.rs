@@ -21,7 +21,7 @@ pub struct Sink {
 
 impl Sink {
     pub fn new(plugin: Arc<Plugin>) -> Result<Self, ExtensionError> {
-        let indices = plugin.exported(|pre| GuestIndices::new(pre))?;
+        let indices = plugin.exported(GuestIndices::new)?;
         Ok(Self { plugin, indices })
     }
 

@@ -18,7 +18,7 @@ pub struct Targeting {
 
 impl Targeting {
     pub fn new(plugin: Arc<Plugin>) -> Result<Self, ExtensionError> {
-        let indices = plugin.exported(|pre| GuestIndices::new(pre))?;
+        let indices = plugin.exported(GuestIndices::new)?;
         Ok(Self { plugin, indices })
     }
 
