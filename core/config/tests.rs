@@ -36,8 +36,8 @@ fn mistakes_name_line_and_column() {
     check(
         "listen: 127.0.0.1:80\nsesion: {}\n",
         "cuetone.yaml:2:1: unknown field `sesion`, expected one of `listen`, `data_dir`, `database_url`, `tenants_dir`, \
-         `public_url`, `log`, `outbound`, `trusted`, `session`, `origin`, `tracking`, `shutdown_grace_seconds`, `dashboard`, \
-         `segment_url_ttl_seconds`",
+         `public_url`, `log`, `outbound`, `trusted`, `session`, `origin`, `tracking`, `extensions`, `shutdown_grace_seconds`, \
+         `dashboard`, `segment_url_ttl_seconds`",
     );
     check("session:\n  max: 0\n", "cuetone.yaml:2:8: session.max: 0 is out of range: expected 1 to 100000000");
     check("listen: here\n", "cuetone.yaml:1:9: listen: invalid socket address syntax");
