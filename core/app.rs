@@ -23,7 +23,7 @@ use crate::{
     decider::{self, Decider, DecisionLog, Exposures},
     demand::{self, Demand},
     domain::{Clock, Span, SystemClock},
-    extension::{Allowance, Extensions, monotonic, wasm::Artefacts},
+    extension::{Allowance, ExtensionError, Extensions, monotonic, wasm::Artefacts},
     geo::{Geo, GeoDatabase},
     http::{
         self, Player,
@@ -145,8 +145,7 @@ impl App {
             random: Arc::new(rand::random::<f64>),
             timing: SinkTiming::default(),
         }));
-        let artefacts = Artefacts::new(config.data_dir.join(ARTEFACTS_FOLDER), &master_key);
-        let extensions = Extensions::new(monotonic())?.keeping(artefacts).allowing(allowance(config));
+        let extensions = extensions(config, &master_key)?.allowing(allowance(config));
         let registry = Registry::new(Parts {
             store: store.clone(),
             extensions: extensions.clone(),
@@ -344,6 +343,15 @@ fn checks(store: &Store, stopping: &Arc<AtomicBool>) -> Vec<Check> {
         async move { if stopping { Err("the server is stopping".to_owned()) } else { Ok(()) } }
     });
     vec![database, running]
+}
+
+/// What loads extensions; compiled plugins are kept in the data folder.
+///
+/// # Errors
+/// Only if a shipped rule does not compile.
+pub fn extensions(config: &Config, master_key: &MasterKey) -> Result<Extensions, ExtensionError> {
+    let artefacts = Artefacts::new(config.data_dir.join(ARTEFACTS_FOLDER), master_key);
+    Ok(Extensions::new(monotonic())?.keeping(artefacts))
 }
 
 /// What the extensions of one tenant may use together.

@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::{Format, Settings};
 use crate::{
-    app::open_store,
+    app::{self, open_store},
     bundle::BundleFiles,
     domain::{Clock, SystemClock},
     extension::{Extensions, monotonic},
     registry::{self, Compiled, RegistryError},
+    secret::{KEY_VARIABLE, MasterKey},
     store::{Author, Door, TenantScope},
 };
 
@@ -56,8 +57,10 @@ impl Check {
 
 impl Apply {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let extensions = Extensions::new(monotonic())?;
         let config = self.settings.load()?;
+        let master_key = MasterKey::load(&config.data_dir, std::env::var(KEY_VARIABLE).ok().as_deref())?;
+        // A plugin that is compiled here need not be compiled by the server.
+        let extensions = app::extensions(&config, &master_key)?;
         let mut checked = Vec::new();
         for folder in &self.folders {
             match compile(folder, &extensions, self.format) {

@@ -18,7 +18,7 @@ use super::{
     cpu::thread_time,
     figures::{Figures, Seen},
     load::Point,
-    quota::{Allowance, Quota},
+    quota::Quota,
 };
 
 /// How an extension is called in metrics and errors.
@@ -52,7 +52,8 @@ pub struct Guarded<T: ?Sized> {
     label: Label,
     clock: Monotonic,
     standing: Arc<Standing>,
-    quota: Arc<Quota>,
+    /// None for what we ship: it is what answers when the quota is used up.
+    quota: Option<Arc<Quota>>,
     answered: Counter,
     seconds: Histogram,
     cpu_micros: Counter,
@@ -60,11 +61,10 @@ pub struct Guarded<T: ?Sized> {
 }
 
 impl<T: ?Sized> Guarded<T> {
-    /// Alone: with a standing and a quota of its own.
+    /// Alone: with a standing of its own and no quota.
     pub fn new(inner: Box<T>, label: Label, clock: Monotonic) -> Arc<Self> {
         let standing = Arc::new(Standing::new(&clock, Arc::default()));
-        let quota = Arc::new(Quota::new(Allowance::default(), Arc::clone(&clock)));
-        Self::with(inner, label, clock, standing, quota)
+        Self::with(inner, label, clock, standing, None)
     }
 
     /// Metrics go to the recorder that is installed now, so install it before extensions are loaded.
@@ -73,7 +73,7 @@ impl<T: ?Sized> Guarded<T> {
         label: Label,
         clock: Monotonic,
         standing: Arc<Standing>,
-        quota: Arc<Quota>,
+        quota: Option<Arc<Quota>>,
     ) -> Arc<Self> {
         let seconds = histogram!("cuetone_extension_seconds", "tenant" => label.tenant.clone(),
             "extension" => label.extension.clone(), "version" => label.version.clone(), "point" => label.point.as_str());
@@ -99,7 +99,9 @@ impl<T: ?Sized> Guarded<T> {
         check: impl FnOnce(&R) -> Verified,
     ) -> Result<R, ExtensionError> {
         // Before the breaker: who lets a trial call through has to make it.
-        self.quota.admit(&self.label.extension).map_err(|error| self.refused(error))?;
+        if let Some(quota) = &self.quota {
+            quota.admit(&self.label.extension).map_err(|error| self.refused(error))?;
+        }
         if let Err(failures) = self.standing.breaker.admit() {
             return Err(self.refused(ExtensionError::CircuitOpen { path: self.label.extension.clone(), failures }));
         }
@@ -110,7 +112,9 @@ impl<T: ?Sized> Guarded<T> {
         let (took, cpu) = ((self.clock)().saturating_sub(started), thread_time().saturating_sub(began));
         self.seconds.record(took);
         self.cpu_micros.increment(u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX));
-        self.quota.charge(cpu);
+        if let Some(quota) = &self.quota {
+            quota.charge(cpu);
+        }
         self.standing.figures.made(took, cpu);
         let answer = answer.and_then(|answer| match check(&answer) {
             Ok(()) => Ok(answer),

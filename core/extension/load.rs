@@ -284,7 +284,7 @@ impl Extensions {
             script.trial_with(&self.trial_config)?;
             of_script(script)
         };
-        let quota = self.watch.quota(tenant);
+        let quota = matches!(wanted, ExtensionRef::File(_)).then(|| self.watch.quota(tenant));
         let extension = Guarded::with(extension, label, Arc::clone(&self.clock), standing, quota);
         Ok(Loaded { name, version, extension })
     }

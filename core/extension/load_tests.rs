@@ -1,5 +1,5 @@
 use super::*;
-use crate::extension::breaker::monotonic;
+use crate::extension::{breaker::monotonic, sample};
 
 fn extensions() -> Extensions {
     Extensions::new(monotonic()).unwrap()
@@ -135,4 +135,19 @@ fn a_script_may_rely_on_the_configuration_that_it_is_mounted_with() {
     assert!(extensions.load_targeting(&wanted, &scripts, "acme").is_err());
     let config = serde_json::json!({ "prefix": "kids-" });
     assert!(extensions.trying_with(&config).load_targeting(&wanted, &scripts, "acme").is_ok());
+}
+
+#[test]
+fn a_tenant_that_used_up_its_quota_is_answered_by_what_we_ship() {
+    let none = Allowance { cpu_percent: 50, calls_per_second: 0 };
+    let extensions = Extensions::new(monotonic()).expect("an engine").allowing(none);
+    let scripts = BTreeMap::from([("fill.rhai".to_owned(), "fn fill(avail, ads) { [] }".to_owned())]);
+    let fill = |wanted: ExtensionRef| {
+        let loaded = extensions.load_fill(&wanted, &scripts, "acme").expect("it loads");
+        sample::fill(&Value::Null, |input| loaded.extension.fill(input)).map_err(|error| error.kind())
+    };
+    assert_eq!(fill(ExtensionRef::File("fill.rhai".to_owned())), Err("quota"));
+    assert!(fill(ExtensionRef::Shipped("fill/best_effort".to_owned())).is_ok_and(|pod| !pod.is_empty()));
+    let seen = extensions.seen("acme");
+    assert!(seen.is_empty(), "nobody has them any more: {seen:?}");
 }

@@ -1,4 +1,5 @@
-//! What the extensions of one tenant may use together: processor time and calls.
+//! What the extensions of one tenant may use together: processor time and calls. What we ship is not among them: it has to
+//! answer when the quota is used up.
 //!
 //! The limits of single calls stop what runs too long; this stops what runs too often, so that a tenant whose extensions
 //! are slow, but not slow enough to fail, takes its own share of the machine and nobody else's. Two buckets that fill
