@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-pub use self::bench::starter_script;
+pub use self::bench::{ask, sizes, starter_config, starter_script};
 use super::Format;
 use crate::extension::wasm::{Host, Plugin};
 

@@ -37,7 +37,7 @@ pub struct Bench {
 }
 
 /// What a template's script of a point needs at least.
-fn starter_config(point: Point) -> Value {
+pub fn starter_config(point: Point) -> Value {
     match point {
         Point::Sink => json!({"url": "https://events.example.com/in"}),
         Point::Targeting => json!({"wanted": ["travel"], "max_seen": 3}),
@@ -62,7 +62,7 @@ pub fn starter_script(point: Point) -> Result<Script, ExtensionError> {
 }
 
 /// What is measured at a point: how many of what.
-fn sizes(point: Point) -> [(usize, &'static str); 2] {
+pub fn sizes(point: Point) -> [(usize, &'static str); 2] {
     match point {
         Point::Detect => [(10, "segments"), (200, "segments")],
         Point::Targeting | Point::Fill => [(20, "candidates"), (200, "candidates")],
@@ -71,7 +71,7 @@ fn sizes(point: Point) -> [(usize, &'static str); 2] {
 }
 
 /// One call with an input of this size.
-fn ask(subject: &dyn Subject, size: usize, config: &Value) -> Result<Usage, ExtensionError> {
+pub fn ask(subject: &dyn Subject, size: usize, config: &Value) -> Result<Usage, ExtensionError> {
     match subject.point() {
         Point::Detect => sample::detect(config, |input| {
             let place = |at: usize| input.window.start + Span::from_secs(6 * i64::try_from(at).unwrap_or(0));
