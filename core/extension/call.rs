@@ -16,7 +16,7 @@ use super::{
     breaker::{Breaker, Monotonic},
     check::{self, Verified},
     cpu::thread_time,
-    figures::{Figures, Seen},
+    figures::Figures,
     load::Point,
     quota::Quota,
 };
@@ -86,11 +86,6 @@ impl<T: ?Sized> Guarded<T> {
     /// Is it left alone because it failed too often?
     pub fn is_open(&self) -> bool {
         self.standing.is_open()
-    }
-
-    /// How it does.
-    pub fn seen(&self) -> Seen {
-        self.standing.figures.seen()
     }
 
     fn call<R>(

@@ -19,7 +19,7 @@ use sha2::Sha256;
 
 pub use self::{
     seal::Sealer,
-    stamp::{STAMP_BYTES, Stamp},
+    stamp::{STAMP_BYTES, Stamp, keyed},
 };
 use crate::domain::Slug;
 

@@ -7,18 +7,23 @@ use super::KEY_BYTES;
 
 pub const STAMP_BYTES: usize = 32;
 
+/// A key made ready for HMAC-SHA256.
+pub fn keyed(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    // RFC 2104: a key shorter than the block is filled up with zeros.
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    Hmac::new(&block)
+}
+
 /// Stamps bytes and recognises its stamps.
 #[derive(Clone)]
 pub struct Stamp(Hmac<Sha256>);
 
 impl Stamp {
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        // RFC 2104: a key shorter than the block is filled up with zeros.
-        for (to, from) in block.iter_mut().zip(key) {
-            *to = *from;
-        }
-        Self(Hmac::new(&block))
+        Self(keyed(key))
     }
 
     /// The stamp of these parts, in this order, wherever one ends and the next begins.

@@ -7,10 +7,13 @@
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::{domain::Moment, secret::KEY_BYTES};
+use crate::{
+    domain::Moment,
+    secret::{KEY_BYTES, keyed},
+};
 
 const SIGNATURE_BYTES: usize = 12;
 const SIGNATURE_CHARS: usize = 16;
@@ -73,12 +76,7 @@ impl fmt::Debug for Signature {
 
 impl SigningKey {
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        // RFC 2104: a key shorter than the block is filled up with zeros.
-        for (to, from) in block.iter_mut().zip(key) {
-            *to = *from;
-        }
-        Self(Hmac::new(&block))
+        Self(keyed(key))
     }
 
     /// Signs the parts of a path until `expires` (seconds since the epoch).

@@ -69,11 +69,6 @@ pub struct Ran<T> {
     pub log: Vec<String>,
 }
 
-/// What a call is asked with, apart from its arguments.
-pub struct Asked<'a> {
-    pub config: &'a Value,
-}
-
 /// A plugin that is compiled and linked.
 #[derive(Clone)]
 pub struct Plugin {
@@ -208,7 +203,7 @@ impl Plugin {
     /// Runs `ask` on a fresh instance, within the plugin's limits. Whatever happens, the instance is dropped.
     pub(super) fn call<T>(
         &self,
-        asked: &Asked<'_>,
+        config: &Value,
         ask: impl FnOnce(StoreContextMut<'_, Guest>, &Instance) -> wasmtime::Result<Result<T, String>>,
     ) -> Result<Ran<T>, ExtensionError> {
         let path = || self.path.to_string();
@@ -222,7 +217,7 @@ impl Plugin {
             Some(log) if !self.keep_log => LogTarget::Tenant(Arc::clone(log), Arc::clone(&self.path)),
             _ => LogTarget::Keep(Vec::new()),
         };
-        let guest = Guest::new(self.config_text(asked.config), log, self.budget.memory_bytes, began);
+        let guest = Guest::new(self.config_text(config), log, self.budget.memory_bytes, began);
         let mut store = Store::new(&self.host.engine, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(self.answer_bytes());

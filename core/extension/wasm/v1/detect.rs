@@ -13,7 +13,7 @@ use crate::{
     domain::{AvailKind, Moment, Position, Span},
     extension::{
         BreakDetector, DetectInput, ExtensionError, FoundAvail, PlacedCue, Window,
-        wasm::plugin::{Asked, Plugin, Ran},
+        wasm::plugin::{Plugin, Ran},
     },
     media::cue::{CueKind, Dialect, Signal},
 };
@@ -31,8 +31,7 @@ impl Detector {
 
     /// As [`BreakDetector::detect`], with what it cost.
     pub fn run(&self, input: &DetectInput<'_>) -> Result<Ran<Vec<FoundAvail>>, ExtensionError> {
-        let asked = Asked { config: input.config };
-        self.plugin.call(&asked, |mut store, instance| {
+        self.plugin.call(input.config, |mut store, instance| {
             let guest = self.indices.load(&mut store, instance)?;
             let boundaries: Vec<f64> = input.window.boundaries.iter().map(|moment| seconds(*moment)).collect();
             let cues: Vec<_> = input.window.cues.iter().map(cue).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{bindings::exports::cuetone::extension::fill::GuestIndices, request::Texts};
 use crate::extension::{
     ExtensionError, FillInput, FillStrategy,
-    wasm::plugin::{Asked, Plugin, Ran},
+    wasm::plugin::{Plugin, Ran},
 };
 
 pub struct Fill {
@@ -21,8 +21,7 @@ impl Fill {
 
     /// As [`FillStrategy::fill`], with what it cost.
     pub fn run(&self, input: &FillInput<'_>) -> Result<Ran<Vec<usize>>, ExtensionError> {
-        let asked = Asked { config: input.config };
-        self.plugin.call(&asked, |mut store, instance| {
+        self.plugin.call(input.config, |mut store, instance| {
             let guest = self.indices.load(&mut store, instance)?;
             let texts = Texts::of(input.request, input.candidates, self.plugin.metadata());
             let candidates = texts.candidates(input.candidates, self.plugin.metadata());

@@ -10,7 +10,7 @@ use crate::{
     domain::{CountedBy, Event, Traffic},
     extension::{
         ExtensionError, SinkInput, SinkRequest, TrackingSink,
-        wasm::plugin::{Asked, Plugin, Ran},
+        wasm::plugin::{Plugin, Ran},
     },
 };
 
@@ -27,8 +27,7 @@ impl Sink {
 
     /// As [`TrackingSink::deliver`], with what it cost.
     pub fn run(&self, input: &SinkInput<'_>) -> Result<Ran<Vec<SinkRequest>>, ExtensionError> {
-        let asked = Asked { config: input.config };
-        self.plugin.call(&asked, |mut store, instance| {
+        self.plugin.call(input.config, |mut store, instance| {
             let guest = self.indices.load(&mut store, instance)?;
             let texts: Vec<Texts> = input.events.iter().map(Texts::of).collect();
             let events: Vec<_> = input.events.iter().zip(&texts).map(|(event, texts)| texts.record(event)).collect();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::extension::{
     ExtensionError, RuleInput, TargetingRule, Verdict,
-    wasm::plugin::{Asked, Plugin, Ran},
+    wasm::plugin::{Plugin, Ran},
 };
 
 pub struct Targeting {
@@ -24,8 +24,7 @@ impl Targeting {
 
     /// As [`TargetingRule::judge`], with what it cost.
     pub fn run(&self, input: &RuleInput<'_>) -> Result<Ran<Vec<Verdict>>, ExtensionError> {
-        let asked = Asked { config: input.config };
-        self.plugin.call(&asked, |mut store, instance| {
+        self.plugin.call(input.config, |mut store, instance| {
             let guest = self.indices.load(&mut store, instance)?;
             let texts = Texts::of(input.request, input.candidates, self.plugin.metadata());
             let candidates = texts.candidates(input.candidates, self.plugin.metadata());
