@@ -22,7 +22,7 @@ use cuetone::{
         Viewer,
     },
     extension::{
-        Point, ScriptSource,
+        Counters, Point, ScriptSource,
         rhai::{Budget, Host, Script},
         shipped,
     },
@@ -150,6 +150,7 @@ fn manifest(ads: usize, numbers: &mut Numbers) -> TenantManifest {
         ads: (0..ads).map(|at| ad(at, numbers)).collect(),
         targeting: Vec::new(),
         trial: None,
+        counters: Default::default(),
         sinks: Vec::new(),
         scripts: BTreeMap::new(),
     }
@@ -198,10 +199,10 @@ fn policy(host: &Arc<Host>, target: Option<&str>) -> ChannelPolicy {
     let targeting = target.map(|name| {
         let (name, version, script) = script(host, name, Point::Targeting);
         let (on_error, config) = (OnError::Open, Value::Null);
-        MountedRule { name, version, on_error, config, rule: Arc::new(script.targeting()) }
+        MountedRule { name, version, on_error, config, counters: Arc::default(), rule: Arc::new(script.targeting()) }
     });
     let (name, version, script) = script(host, "fill/best_effort", Point::Fill);
-    let fill = MountedFill { name, version, strategy: Arc::new(script.fill()) };
+    let fill = MountedFill { name, version, counters: Arc::default(), strategy: Arc::new(script.fill()) };
     ChannelPolicy {
         tenant: slug("bench"),
         channel: slug("news"),
@@ -259,6 +260,7 @@ fn measure(index: &CandidateIndex, policy: &ChannelPolicy, creatives: &Ready, ad
                 }
             })
             .collect();
+        let none = Counters::default();
         let request = DecisionRequest {
             session: "0123456789abcdef",
             viewer: &viewer,
@@ -268,6 +270,7 @@ fn measure(index: &CandidateIndex, policy: &ChannelPolicy, creatives: &Ready, ad
             history: &history,
             spend: &NothingSpent,
             external: &[],
+            counters: &none,
             detail: Detail::Brief,
             micros: &|| 0,
         };

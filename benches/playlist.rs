@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion};
 use cuetone::{
     decision::{self, DecisionRequest, Detail, NothingSpent},
     domain::{ExtensionRef, Span},
-    extension::{BreakDetector as _, DetectInput, Extensions, monotonic},
+    extension::{BreakDetector as _, Counters, DetectInput, Extensions, monotonic},
     media::{cue, playlist::MediaPlaylist},
     registry,
 };
@@ -66,6 +66,7 @@ fn decisions(c: &mut Criterion) {
         let compiled = registry::check_files(&files, &extensions).expect("a valid bundle");
         let policy = tenant::policy(&compiled);
         let (viewer, avail) = (tenant::viewer(), stitched::avail());
+        let none = Counters::default();
         let request = DecisionRequest {
             session: "0123456789abcdef",
             viewer: &viewer,
@@ -75,6 +76,7 @@ fn decisions(c: &mut Criterion) {
             history: &[],
             spend: &NothingSpent,
             external: &[],
+            counters: &none,
             detail: Detail::Full,
             micros: &|| 0,
         };

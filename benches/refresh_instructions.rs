@@ -17,7 +17,7 @@ use axum::{
 };
 use cuetone::{
     decision::{self, DecisionRequest, Detail, NothingSpent},
-    extension::{Extensions, monotonic},
+    extension::{Counters, Extensions, monotonic},
     registry,
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
@@ -99,6 +99,7 @@ fn decisions(parts: &mut Parts, name: &str, scripts: Scripts) {
     let compiled = compiled.expect("a valid bundle");
     let policy = tenant::policy(&compiled);
     let (viewer, avail) = (tenant::viewer(), stitched::avail());
+    let none = Counters::default();
     let request = DecisionRequest {
         session: "0123456789abcdef",
         viewer: &viewer,
@@ -108,6 +109,7 @@ fn decisions(parts: &mut Parts, name: &str, scripts: Scripts) {
         history: &[],
         spend: &NothingSpent,
         external: &[],
+        counters: &none,
         detail: Detail::Full,
         micros: &|| 0,
     };

@@ -87,6 +87,7 @@ fn read_manifest(root: &Node<'_>) -> Option<TenantManifest> {
         targeting: extensions.targeting,
         sinks: extensions.sinks,
         trial: extensions.trial,
+        counters: extensions.counters,
         scripts: root.context().files.scripts(),
     })
 }

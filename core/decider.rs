@@ -26,6 +26,7 @@ use crate::{
         Filler, Trace,
     },
     domain::{AdType, Avail, Clock, Moment, Slug, Span, Viewer},
+    extension::Counters,
     ledger::Ledger,
     registry::{ChannelRuntime, TenantRuntime, TrialRuntime},
 };
@@ -86,6 +87,7 @@ struct Question {
     now: Moment,
     seed: u64,
     history: Vec<Exposure>,
+    counters: Counters,
     detail: Detail,
 }
 
@@ -136,7 +138,8 @@ impl Decider {
         let history = self.0.exposures.history(&viewing, &tenant, named.as_deref(), &ask.session, now).await;
         // Explaining costs a text for each ad: where there are many, only who asks gets it.
         let detail = if ask.explain || ask.tenant.index.len() <= EXPLAINED { Detail::Full } else { Detail::Brief };
-        let question = Arc::new(Question { seed: seed(&ask), ask, now, history, detail });
+        let counters = ask.tenant.counters.now();
+        let question = Arc::new(Question { seed: seed(&ask), ask, now, history, counters, detail });
         let mut patient = question.ask.hold;
         let decided = loop {
             let (decider, asked) = (self.clone(), question.clone());
@@ -248,6 +251,7 @@ impl Question {
         logged: bool,
     ) -> (Decision, Option<Box<DecisionRecord>>) {
         let started = Instant::now();
+        let counters = self.counters.afresh();
         let request = DecisionRequest {
             session: &self.ask.session,
             viewer: &self.ask.viewer,
@@ -257,6 +261,7 @@ impl Question {
             history: &self.history,
             spend: purse,
             external: &self.ask.external,
+            counters: &counters,
             detail: self.detail,
             micros: &|| u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
@@ -300,6 +305,7 @@ fn nothing(ask: &Ask, now: Moment) -> Decision {
         filler: filler.clone(),
         candidates: Vec::new(),
         scripts: Vec::new(),
+        counters: Default::default(),
     };
     Decision { pod: Vec::new(), filler, outcomes: Vec::new(), trace }
 }

@@ -24,6 +24,8 @@ mod player;
 mod access;
 #[path = "admin/api.rs"]
 mod api;
+#[path = "admin/counters.rs"]
+mod counters;
 #[path = "admin/errors.rs"]
 mod errors;
 #[path = "admin/extensions.rs"]

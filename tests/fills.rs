@@ -9,7 +9,7 @@ use std::{
 use cuetone::{
     domain::{Avail, AvailId, AvailKind, Moment, Position, Span, Viewer},
     extension::{
-        Candidate, FillInput, LocalTime, Point, RequestContext, ScriptSource, check,
+        Candidate, Counters, FillInput, LocalTime, Point, RequestContext, ScriptSource, check,
         limits::MAX_OPERATIONS,
         rhai::{Budget, Host, Script, fill::RhaiFill},
         shipped,
@@ -74,7 +74,7 @@ fn run(strategy: &RhaiFill, room: Span, ads: &[Ad], config: &Value) -> (Vec<usiz
         seen: 0,
     });
     let candidates: Vec<Candidate<'_>> = candidates.collect();
-    let input = FillInput { request: &request, candidates: &candidates, config };
+    let input = FillInput { request: &request, candidates: &candidates, config, counters: &Counters::default() };
     let ran = strategy.run(&input).unwrap();
     check::pod(&input, &ran.answer).unwrap();
     (ran.answer, ran.usage.operations)

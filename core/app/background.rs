@@ -7,12 +7,12 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{App, watch};
 use crate::{
     creatives::Creatives,
-    domain::{CampaignStatus, Clock, Span, SystemClock},
+    domain::{CampaignStatus, Clock, Span},
     http::auth::KeyRing,
     ledger::{CampaignEnd, EndReason},
     registry::Registry,
     session::Sessions,
-    store::Store,
+    store::{Store, TenantScope},
     tracking::rollup::{Tenants, calendar::ReportSettings},
 };
 
@@ -34,6 +34,9 @@ const DECISIONS_KEPT: Span = Span::from_secs(35 * 24 * 3600);
 /// How often trials are looked at.
 const TRIALS: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether counters are due.
+const COUNTERS: Duration = Duration::from_secs(1);
+
 /// Ends of campaigns that wait to be carried out.
 const MAX_ENDS: usize = 256;
 
@@ -42,7 +45,7 @@ impl App {
         let (ends, ended) = mpsc::channel(MAX_ENDS);
         let mut tasks = vec![
             tokio::spawn(follow(self.registry.clone(), self.keys.clone(), self.store.clone())),
-            tokio::spawn(forget(self.store.clone())),
+            tokio::spawn(forget(self.store.clone(), self.clock.clone())),
             tokio::spawn(gauges(self.sessions.clone(), self.creatives.clone())),
             tokio::spawn(self.live.clone().tell_others()),
             tokio::spawn(self.creatives.clone().run()),
@@ -50,6 +53,7 @@ impl App {
             tokio::spawn(self.ledger.clone().run(ends)),
             tokio::spawn(end_campaigns(self.registry.clone(), ended)),
             tokio::spawn(end_trials(self.registry.clone())),
+            tokio::spawn(count(self.registry.clone(), self.store.clone(), self.clock.clone())),
             tokio::spawn(self.rollups.clone().run()),
             tokio::spawn(self.rollups.clone().run_schedule()),
         ];
@@ -92,9 +96,9 @@ async fn follow(registry: Arc<Registry>, keys: Arc<KeyRing>, store: Store) {
 }
 
 /// Deletes kept answers that are too old to be given again, and decisions that are too old to be decided again.
-async fn forget(store: Store) {
+async fn forget(store: Store, clock: Arc<dyn Clock>) {
     loop {
-        let now = SystemClock.now();
+        let now = clock.now();
         if let Err(error) = store.sweep_idempotency(now).await {
             tracing::warn!(%error, "old answers could not be deleted");
         }
@@ -144,5 +148,21 @@ async fn end_trials(registry: Arc<Registry>) {
         if let Err(error) = registry.end_failed_trials().await {
             tracing::warn!(%error, "a failing trial could not be ended");
         }
+    }
+}
+
+/// Keeps the counters that rules read up to date, tenant by tenant.
+async fn count(registry: Arc<Registry>, store: Store, clock: Arc<dyn Clock>) {
+    loop {
+        let snapshot = registry.snapshot().clone();
+        for (slug, tenant) in snapshot.tenants.iter().filter(|(_, tenant)| !tenant.manifest.counters.is_empty()) {
+            let (scope, manifest) = (TenantScope::new(slug.clone()), &tenant.manifest);
+            let grants = manifest.counters.values().flatten();
+            let now = clock.now();
+            if let Err(error) = tenant.counters.refresh(&store, &scope, grants, &manifest.tenant.timezone, now).await {
+                tracing::warn!(tenant = %slug, %error, "counters could not be brought up to date: rules read those of before");
+            }
+        }
+        tokio::time::sleep(COUNTERS).await;
     }
 }

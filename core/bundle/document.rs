@@ -227,6 +227,7 @@ impl Document {
                 targeting: base.targeting.clone(),
                 sinks: base.sinks.clone(),
                 trial: base.trial.clone(),
+                counters: base.counters.clone(),
             }),
         };
         let channels =
@@ -244,6 +245,7 @@ impl Document {
             targeting: extensions.targeting,
             sinks: extensions.sinks,
             trial: extensions.trial,
+            counters: extensions.counters,
             scripts: files.scripts(),
         };
         // What was not read now may speak of something that is gone now.

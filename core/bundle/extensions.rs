@@ -11,13 +11,14 @@ use super::{
     scalars::{self, Wildcard},
     scripts::ScriptPoint,
 };
-use crate::domain::{ExtensionUse, OnError, Trial};
+use crate::domain::{CounterError, CounterGrant, ExtensionUse, OnError, Trial};
 
 #[derive(Default)]
 pub(super) struct Extensions {
     pub targeting: Vec<ExtensionUse>,
     pub sinks: Vec<ExtensionUse>,
     pub trial: Option<Trial>,
+    pub counters: BTreeMap<String, Vec<CounterGrant>>,
 }
 
 pub(super) fn read(node: &Node<'_>) -> Option<Extensions> {
@@ -25,6 +26,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<Extensions> {
     let targeting = object.list("targeting", MAX_TARGETING, |node| mount(node, ScriptPoint::Targeting));
     let sinks = object.list("sinks", MAX_SINKS, |node| mount(node, ScriptPoint::Sink));
     let trial = object.optional("trial", trial);
+    let counters = object.or("counters", BTreeMap::new(), counters);
     object.finish();
     for (at, item) in sinks.iter().enumerate() {
         let same = |other: &&Item<ExtensionUse>| item.value.name.is_some() && other.value.name == item.value.name;
@@ -35,6 +37,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<Extensions> {
     }
     Some(Extensions {
         trial,
+        counters,
         targeting: targeting.into_iter().map(|item| item.value).collect(),
         sinks: sinks.into_iter().map(|item| item.value).collect(),
     })
@@ -52,6 +55,37 @@ fn trial(node: &Node<'_>) -> Option<Trial> {
     Some(Trial { scripts: scripts?, mode: mode?, percent: small(percent), max_error_percent: small(errors) })
 }
 
+/// `{ rules/even.rhai: [impressions.today.ad.*] }`: what each rule and fill strategy may read.
+fn counters(node: &Node<'_>) -> Option<BTreeMap<String, Vec<CounterGrant>>> {
+    let object = node.object()?;
+    if object.map.len() > MAX_GRANTED {
+        return node.error(format!("there are {} extensions", object.map.len()), format!("at most {MAX_GRANTED}"));
+    }
+    let mut granted = BTreeMap::new();
+    for (key, value) in object.map {
+        let Some(path) = key.as_str() else {
+            return node.error(format!("the key {} is not text", show(key)), "the path of a mounted script");
+        };
+        let grants = node.child(path, value);
+        let grants = grants.items(MAX_GRANTS, |node| {
+            let text = scalars::text(node)?;
+            text.parse().map_or_else(|error: CounterError| node.error(error.to_string(), "a counter"), Some)
+        });
+        if let Some(extension) = chooses(&node.with(&Value::String(path.to_owned()))) {
+            granted.insert(extension, grants.into_iter().map(|item| item.value).collect());
+        }
+    }
+    Some(granted)
+}
+
+/// A rule or a fill strategy. Shipped ones say by their folder which of the two they are.
+fn chooses(node: &Node<'_>) -> Option<String> {
+    let text = scalars::text(node)?;
+    let fill = text.starts_with("shipped:fill/") || text == "best_effort" || text == "strict";
+    let point = if fill { ScriptPoint::Fill } else { ScriptPoint::Targeting };
+    point.reference(node).map(|source| source.to_string())
+}
+
 /// Both sides name scripts of this bundle, or shipped ones.
 fn tried(node: &Node<'_>) -> Option<BTreeMap<String, String>> {
     let object = node.object()?;
@@ -64,16 +98,9 @@ fn tried(node: &Node<'_>) -> Option<BTreeMap<String, String>> {
             return node.error(format!("the key {} is not text", show(key)), "the path of a mounted script");
         };
         let next = node.child(path, value);
-        let point = |node: &Node<'_>| {
-            let text = scalars::text(node)?;
-            // Shipped scripts say by their folder which point they are for.
-            let fill = text.starts_with("shipped:fill/") || text == "best_effort" || text == "strict";
-            let point = if fill { ScriptPoint::Fill } else { ScriptPoint::Targeting };
-            point.reference(node).map(|source| source.to_string())
-        };
         let key = Value::String(path.to_owned());
-        let mounted = point(&node.with(&key));
-        if let (Some(mounted), Some(next)) = (mounted, point(&next)) {
+        let mounted = chooses(&node.with(&key));
+        if let (Some(mounted), Some(next)) = (mounted, chooses(&next)) {
             scripts.insert(mounted, next);
         }
     }

@@ -37,6 +37,10 @@ pub const MAX_ADS: usize = 10_000;
 pub const MAX_RULES_PER_AD: usize = 50;
 /// Each costs a call per decision.
 pub const MAX_TARGETING: usize = 20;
+/// Rules and fill strategies that read counters: no more than there are scripts.
+pub const MAX_GRANTED: usize = MAX_FILES;
+/// Counters of one extension: with `*` there are 24 in all.
+pub const MAX_GRANTS: usize = 50;
 /// Each costs a call per batch of events.
 pub const MAX_SINKS: usize = 20;
 /// Domains, hosts, rule values.

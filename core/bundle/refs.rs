@@ -97,6 +97,10 @@ pub(super) fn dangling(context: &Context<'_>, manifest: &TenantManifest) {
         let field = || format!("extensions.trial.scripts.{script}");
         file(&field, ScriptPoint::Targeting, &super::scripts::extension_ref(script));
     }
+    for extension in manifest.counters.keys() {
+        let field = || format!("extensions.counters.{extension}");
+        file(&field, ScriptPoint::Targeting, &super::scripts::extension_ref(extension));
+    }
     let mounts =
         [("targeting", ScriptPoint::Targeting, &manifest.targeting), ("sinks", ScriptPoint::Sink, &manifest.sinks)];
     for (list, point, mounted) in mounts {

@@ -163,6 +163,7 @@ pub fn extensions(manifest: &TenantManifest) -> Value {
     };
     let mut out = Fields::default();
     out.filled("targeting", manifest.targeting.iter().map(mount(ScriptPoint::Targeting)).collect::<Vec<_>>());
+    out.filled("counters", json!(manifest.counters));
     out.some("trial", manifest.trial.as_ref().map(trial));
     out.filled("sinks", manifest.sinks.iter().map(mount(ScriptPoint::Sink)).collect::<Vec<_>>());
     out.done()

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::ExternalAd;
 use crate::{
-    domain::{DemandOrder, OnError, Slug, Span},
+    domain::{CounterGrant, DemandOrder, OnError, Slug, Span},
     extension::point::{FillStrategy, TargetingRule},
 };
 
@@ -19,6 +19,8 @@ pub struct MountedRule {
     pub version: String,
     pub on_error: OnError,
     pub config: Value,
+    /// Counters that it may read.
+    pub counters: Arc<[CounterGrant]>,
     pub rule: Arc<dyn TargetingRule>,
 }
 
@@ -27,6 +29,8 @@ pub struct MountedRule {
 pub struct MountedFill {
     pub name: String,
     pub version: String,
+    /// Counters that it may read.
+    pub counters: Arc<[CounterGrant]>,
     pub strategy: Arc<dyn FillStrategy>,
 }
 

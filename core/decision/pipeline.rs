@@ -129,6 +129,7 @@ fn finish(
         filler: filler.clone(),
         candidates,
         scripts: notes.scripts,
+        counters: request.counters.noted(),
     };
     Decision { pod, filler, outcomes, trace }
 }

@@ -165,7 +165,8 @@ impl<'a> Table<'a> {
         notes: &mut Notes,
     ) -> Result<Vec<usize>, ExtensionError> {
         let started = (self.request.micros)();
-        let input = FillInput { request: context, candidates: &step.candidates, config: &self.policy.config };
+        let counters = &self.request.counters.granting(&mounted.counters);
+        let input = FillInput { request: context, candidates: &step.candidates, config: &self.policy.config, counters };
         // Strategies that are not scripts pass here too.
         let answer = mounted.strategy.fill(&input).and_then(|chosen| {
             check::pod(&input, &chosen)

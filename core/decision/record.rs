@@ -4,7 +4,7 @@
 //! the tenant's version of then a replay gives the same result, byte for byte; with others it says what they would have
 //! changed. (A script that was stopped by its time limit is the exception: it may finish the next time.)
 
-use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet};
+use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,10 @@ use super::{
     AdOutcome, CandidateIndex, ChannelPolicy, CreativeLookup, Decision, DecisionRequest, Detail, Exposure, ExternalAd,
     Filler, SkipReason, Spend, SpendView, decide,
 };
-use crate::domain::{Avail, Moment, Money, Slug, Span, Viewer};
+use crate::{
+    domain::{Avail, Moment, Money, Slug, Span, Viewer},
+    extension::Counters,
+};
 
 /// Everything needed to run a decision again, and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +38,9 @@ pub struct DecisionRecord {
     pub creatives: BTreeMap<Slug, CreativeAnswer>,
     pub external: Vec<ExternalAd>,
     pub external_creatives: BTreeMap<Slug, CreativeAnswer>,
+    /// Those that scripts have read, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, i64>,
     /// All that could be asked, in that order; the fill strategy and its fallback last.
     pub scripts: Vec<ScriptVersion>,
     pub result: RecordedResult,
@@ -106,7 +112,9 @@ pub fn record(
     creatives: &dyn CreativeLookup,
 ) -> (Decision, DecisionRecord) {
     let listening = Listening { creatives, spend: request.spend, heard: RefCell::default() };
-    let decision = decide(index, policy, &DecisionRequest { spend: &listening, ..*request }, &listening);
+    let counters = request.counters.afresh();
+    let asked = DecisionRequest { spend: &listening, counters: &counters, ..*request };
+    let decision = decide(index, policy, &asked, &listening);
     let Heard { creatives, external: external_creatives, spend } = listening.heard.into_inner();
     let scripts = index.ad_scripts.iter().map(|script| &script.mounted).chain(policy.targeting.iter());
     let scripts = scripts.map(|mounted| (&mounted.name, &mounted.version));
@@ -126,6 +134,7 @@ pub fn record(
         creatives,
         external: request.external.to_vec(),
         external_creatives,
+        counters: counters.noted(),
         scripts: scripts
             .map(|(name, version)| ScriptVersion { name: name.clone(), version: version.clone() })
             .collect(),
@@ -148,9 +157,11 @@ fn matters(index: &CandidateIndex, exposure: &Exposure) -> bool {
 /// Runs a decision again, of this index with this policy.
 ///
 /// What the record does not know, because other scripts or rules ask about other ads than those of then, is taken to
-/// be as good as it gets: such a creative plays as long as declared, such a campaign has spent nothing.
+/// be as good as it gets: such a creative plays as long as declared, such a campaign has spent nothing, such a counter is
+/// not known.
 pub fn replay(record: &DecisionRecord, index: &CandidateIndex, policy: &ChannelPolicy) -> Decision {
     let remembered = Remembered { record, index };
+    let counters = Counters::new(Arc::new(record.counters.clone()));
     let request = DecisionRequest {
         session: &record.session,
         viewer: &record.viewer,
@@ -160,6 +171,7 @@ pub fn replay(record: &DecisionRecord, index: &CandidateIndex, policy: &ChannelP
         history: &record.history,
         spend: &remembered,
         external: &record.external,
+        counters: &counters,
         detail: Detail::Brief,
         micros: &|| 0,
     };

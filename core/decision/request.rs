@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Avail, Moment, Money, Slug, Span, Viewer};
+use crate::{
+    domain::{Avail, Moment, Money, Slug, Span, Viewer},
+    extension::Counters,
+};
 
 /// One break for one viewer. Everything that may change the answer is in here or in the two snapshots it is asked of.
 #[derive(Clone, Copy)]
@@ -20,6 +23,8 @@ pub struct DecisionRequest<'a> {
     pub spend: &'a dyn SpendView,
     /// Ads of an external ad server for this break; their slugs differ from each other.
     pub external: &'a [ExternalAd],
+    /// The tenant's, as they are now.
+    pub counters: &'a Counters,
     pub detail: Detail,
     /// A monotonic count of microseconds, for the trace only.
     pub micros: &'a dyn Fn() -> u64,

@@ -18,7 +18,7 @@ use crate::{
 pub(super) struct Judges<'a> {
     judges: Vec<Judge<'a>>,
     context: &'a RequestContext<'a>,
-    micros: &'a dyn Fn() -> u64,
+    request: &'a DecisionRequest<'a>,
 }
 
 struct Judge<'a> {
@@ -39,7 +39,7 @@ impl<'a> Judges<'a> {
         let own = index.ad_scripts.iter().map(|script| (&script.mounted, Some(&script.ads)));
         let all = own.chain(policy.targeting.iter().map(|mounted| (mounted, None)));
         let judges = all.map(|(mounted, only)| Judge { mounted, only, failed: None });
-        Self { judges: judges.collect(), context, micros: request.micros }
+        Self { judges: judges.collect(), context, request }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -55,7 +55,7 @@ impl<'a> Judges<'a> {
     /// Leaves those in `batch` that every script keeps, with their scores.
     pub fn judge(&mut self, batch: &mut Running<'_>, notes: &mut Notes) {
         for judge in &mut self.judges {
-            judge.apply(batch, self.context, self.micros, notes);
+            judge.apply(batch, self.context, self.request, notes);
         }
     }
 }
@@ -73,7 +73,7 @@ impl Judge<'_> {
         &mut self,
         batch: &mut Running<'_>,
         context: &RequestContext<'_>,
-        micros: &dyn Fn() -> u64,
+        request: &DecisionRequest<'_>,
         notes: &mut Notes,
     ) {
         // Where in the batch its ads are, ascending; nothing for all of it.
@@ -86,7 +86,7 @@ impl Judge<'_> {
             Some(theirs) => theirs.binary_search(&at).ok(),
         };
         if self.failed.is_none() {
-            match self.ask(batch, theirs.as_deref(), context, micros, notes) {
+            match self.ask(batch, theirs.as_deref(), context, request, notes) {
                 Ok(verdicts) => {
                     for (at, candidate) in batch.candidates.iter_mut().enumerate() {
                         if let Some(Verdict::Score(score)) = asked(at).and_then(|at| verdicts.get(at)) {
@@ -116,7 +116,7 @@ impl Judge<'_> {
         batch: &Running<'_>,
         theirs: Option<&[usize]>,
         context: &RequestContext<'_>,
-        micros: &dyn Fn() -> u64,
+        request: &DecisionRequest<'_>,
         notes: &mut Notes,
     ) -> Result<Vec<Verdict>, &'static str> {
         let picked: Vec<Candidate<'_>>;
@@ -130,11 +130,18 @@ impl Judge<'_> {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        let MountedRule { name, version, config, rule, .. } = self.mounted;
-        let started = micros();
-        let input = RuleInput { request: context, candidates, config };
+        let MountedRule { name, version, config, rule, counters: grants, .. } = self.mounted;
+        let started = (request.micros)();
+        let counters = &request.counters.granting(grants);
+        let input = RuleInput { request: context, candidates, config, counters };
         let answer = rule.judge(&input).and_then(|verdicts| checked(name, candidates.len(), verdicts));
-        notes.called(name, version, candidates.len(), micros().saturating_sub(started), answer.as_ref().err());
+        notes.called(
+            name,
+            version,
+            candidates.len(),
+            (request.micros)().saturating_sub(started),
+            answer.as_ref().err(),
+        );
         answer.map_err(|error| error.kind())
     }
 }

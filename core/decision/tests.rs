@@ -22,7 +22,7 @@ use super::*;
 use crate::{
     domain::*,
     extension::{
-        ExtensionError,
+        Counters, ExtensionError,
         point::{FillInput, FillStrategy, RuleInput, TargetingRule, Verdict},
     },
 };
@@ -110,6 +110,7 @@ pub(super) struct World {
     pub history: Vec<Exposure>,
     pub spend: BTreeMap<Slug, Spend>,
     pub external: Vec<ExternalAd>,
+    pub counters: Counters,
     pub detail: Detail,
     /// Creatives that cannot play.
     pub broken: BTreeMap<Slug, &'static str>,
@@ -141,6 +142,7 @@ impl World {
                 ads,
                 targeting: Vec::new(),
                 trial: None,
+                counters: BTreeMap::new(),
                 sinks: Vec::new(),
                 scripts: BTreeMap::new(),
             },
@@ -172,6 +174,7 @@ impl World {
             history: Vec::new(),
             spend: BTreeMap::new(),
             external: Vec::new(),
+            counters: Counters::default(),
             detail: Detail::Full,
             broken: BTreeMap::new(),
         }
@@ -211,6 +214,7 @@ impl World {
             history: &self.history,
             spend: self,
             external: &self.external,
+            counters: &self.counters,
             detail: self.detail,
             micros: &|| 0,
         }
@@ -260,11 +264,18 @@ impl CreativeLookup for World {
 }
 
 pub(super) fn mounted(name: &str, on_error: OnError, rule: impl TargetingRule + 'static) -> MountedRule {
-    MountedRule { name: name.into(), version: "v1".into(), on_error, config: json!({}), rule: Arc::new(rule) }
+    MountedRule {
+        name: name.into(),
+        version: "v1".into(),
+        on_error,
+        config: json!({}),
+        counters: Arc::default(),
+        rule: Arc::new(rule),
+    }
 }
 
 pub(super) fn fill(name: &str, strategy: impl FillStrategy + 'static) -> MountedFill {
-    MountedFill { name: name.into(), version: "v1".into(), strategy: Arc::new(strategy) }
+    MountedFill { name: name.into(), version: "v1".into(), counters: Arc::default(), strategy: Arc::new(strategy) }
 }
 
 /// Takes each candidate in order if it still fits and its category is free.

@@ -1,5 +1,7 @@
 //! Why a decision came out as it did: for every ad the one stage and reason, and what each script cost.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::local_time::rfc3339;
@@ -155,6 +157,9 @@ pub struct Trace {
     pub candidates: Vec<AdTrace>,
     /// In the order of their first calls.
     pub scripts: Vec<ScriptTrace>,
+    /// Those that scripts have read, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, i64>,
 }
 
 impl Trace {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ad, Campaign, Channel, CustomType, ExtensionRef, Slug};
+use super::{Ad, Campaign, Channel, CounterGrant, CustomType, ExtensionRef, Slug};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -139,6 +139,8 @@ pub struct TenantManifest {
     pub targeting: Vec<ExtensionUse>,
     pub sinks: Vec<ExtensionUse>,
     pub trial: Option<Trial>,
+    /// Counters that rules and fill strategies may read, by the extension as `ExtensionRef` prints it. None by default.
+    pub counters: BTreeMap<String, Vec<CounterGrant>>,
     /// Script text by the path used in the bundle (`rules/kids.rhai`).
     pub scripts: BTreeMap<String, String>,
 }

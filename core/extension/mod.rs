@@ -17,6 +17,7 @@
 pub mod breaker;
 pub mod call;
 pub mod check;
+pub mod counters;
 pub mod cpu;
 pub mod error;
 pub mod figures;
@@ -34,6 +35,7 @@ mod watch;
 
 pub use breaker::{Monotonic, monotonic};
 pub use call::Guarded;
+pub use counters::{CounterView, Counters};
 pub use error::ExtensionError;
 pub use load::{Extensions, Loaded, Point, ScriptSource, Tried};
 pub use point::*;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::ExtensionError;
+use super::{Counters, ExtensionError};
 use crate::{
     domain::{Avail, AvailKind, Event, Moment, Position, Span, Viewer},
     media::cue::Cue,
@@ -130,6 +130,8 @@ pub struct RuleInput<'a> {
     pub request: &'a RequestContext<'a>,
     pub candidates: &'a [Candidate<'a>],
     pub config: &'a Value,
+    /// What it may read of them.
+    pub counters: &'a Counters,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -144,6 +146,8 @@ pub struct FillInput<'a> {
     /// Sorted by the host: priority, then score, then price, all descending; ties by the request's seed.
     pub candidates: &'a [Candidate<'a>],
     pub config: &'a Value,
+    /// What it may read of them.
+    pub counters: &'a Counters,
 }
 
 pub struct SinkInput<'a> {

@@ -11,8 +11,8 @@ use crate::{
         Avail, AvailId, AvailKind, CountedBy, DeviceType, Event, EventType, Moment, Money, Position, Slug, Span, Viewer,
     },
     extension::{
-        Candidate, DetectInput, ExtensionError, FillInput, LocalTime, PlacedCue, RequestContext, RuleInput, SinkInput,
-        Window,
+        Candidate, Counters, DetectInput, ExtensionError, FillInput, LocalTime, PlacedCue, RequestContext, RuleInput,
+        SinkInput, Window,
     },
     media::cue::{Cue, CueKind, Dialect, Signal},
 };
@@ -77,12 +77,16 @@ pub fn detect<T>(config: &Value, ask: impl FnOnce(&DetectInput<'_>) -> T) -> T {
 
 /// Twenty ads and a minute.
 pub fn targeting<T>(config: &Value, ask: impl FnOnce(&RuleInput<'_>) -> T) -> T {
-    with_avail(60, |request, candidates| ask(&RuleInput { request, candidates, config }))
+    with_avail(60, |request, candidates| {
+        ask(&RuleInput { request, candidates, config, counters: &Counters::default() })
+    })
 }
 
 /// The same.
 pub fn fill<T>(config: &Value, ask: impl FnOnce(&FillInput<'_>) -> T) -> T {
-    with_avail(60, |request, candidates| ask(&FillInput { request, candidates, config }))
+    with_avail(60, |request, candidates| {
+        ask(&FillInput { request, candidates, config, counters: &Counters::default() })
+    })
 }
 
 /// One ad's impression, start and complete.

@@ -25,6 +25,7 @@ static RULES: &[(&str, &str)] = shipped![
     "targeting/device",
     "targeting/frequency",
     "targeting/geo",
+    "targeting/rotation",
 ];
 
 /// The script of `detect/scte35`, `fill/best_effort`, …

@@ -7,7 +7,8 @@ use crate::{
     bundle::{self, BundleError, BundleErrors, BundleFiles, Places},
     decision::{CandidateIndex, ChannelPolicy, MountedFill, MountedRule},
     domain::{
-        CampaignLimits, CampaignStatus, Channel, ExtensionRef, ExtensionUse, OnError, TenantManifest, Terms, Trial,
+        CampaignLimits, CampaignStatus, Channel, CounterGrant, ExtensionRef, ExtensionUse, OnError, TenantManifest,
+        Terms, Trial,
     },
     extension::{BreakDetector, ExtensionError, Extensions, Loaded, TrackingSink, secrets},
 };
@@ -86,14 +87,14 @@ pub fn check(manifest: TenantManifest, places: &Places, extensions: &Extensions)
             Ok(loaded) => detectors.push(loaded),
             Err(error) => note(format!("channels[{at}].ad_break_strategy"), error),
         }
-        match mount_fill(extensions, channel, scripts, tenant) {
+        match mount_fill(extensions, channel, &manifest) {
             Ok(mounted) => fills.push(mounted),
             Err(error) => note(format!("channels[{at}].fill_strategy"), error),
         }
     }
     let mut targeting = Vec::new();
     for (at, mounted) in manifest.targeting.iter().enumerate() {
-        match mount_rule(extensions, mounted, scripts, tenant) {
+        match mount_rule(extensions, mounted, &manifest) {
             Ok(rule) => targeting.push(rule),
             Err(error) => note(format!("extensions.targeting[{at}].use"), error),
         }
@@ -115,7 +116,7 @@ pub fn check(manifest: TenantManifest, places: &Places, extensions: &Extensions)
             on_error: OnError::Closed,
             allow_hosts: Vec::new(),
         };
-        match mount_rule(extensions, &mounted, scripts, tenant) {
+        match mount_rule(extensions, &mounted, &manifest) {
             Ok(rule) => drop(by_rule.insert(used.source.to_string(), rule)),
             Err(error) => note(used.field, error),
         }
@@ -132,7 +133,9 @@ pub fn check(manifest: TenantManifest, places: &Places, extensions: &Extensions)
     };
     let (overlays, index) = (Arc::new(index(&beside::overlays(&manifest))?), Arc::new(index(&manifest)?));
     let fallback = extensions.load_fill(&ExtensionRef::Shipped(FALLBACK_FILL.to_owned()), scripts, tenant)?;
-    let fallback = MountedFill { name: fallback.name, version: fallback.version, strategy: fallback.extension };
+    let Loaded { name, version, extension } = fallback;
+    // What answers when all else fails depends on nothing.
+    let fallback = MountedFill { name, version, counters: Arc::default(), strategy: extension };
     let manifest = Arc::new(manifest);
     Ok(Compiled { manifest, index, overlays, detectors, fills, fallback, targeting: targeting.into(), sinks, trial })
 }
@@ -147,7 +150,6 @@ fn mount_trial(
     places: &Places,
 ) -> Result<CompiledTrial, BundleError> {
     let (mut targeting, mut fills) = (targeting.to_vec(), fills.to_vec());
-    let (scripts, tenant) = (&manifest.scripts, manifest.tenant.slug.as_str());
     for (serving, tried) in &trial.scripts {
         let wrong = |message: String, expected: &str| {
             places.error(&format!("extensions.trial.scripts.{serving}"), message, expected)
@@ -158,15 +160,14 @@ fn mount_trial(
         for (used, rule) in manifest.targeting.iter().zip(&mut targeting) {
             if used.source.to_string() == *serving {
                 let used = ExtensionUse { source: source.clone(), ..used.clone() };
-                *rule = mount_rule(extensions, &used, scripts, tenant).map_err(|e| wrong(e.to_string(), compiles))?;
+                *rule = mount_rule(extensions, &used, manifest).map_err(|e| wrong(e.to_string(), compiles))?;
                 mounted += 1;
             }
         }
         for (channel, fill) in manifest.channels.iter().zip(&mut fills) {
             if channel.fill.to_string() == *serving {
                 let channel = Channel { fill: source.clone(), ..channel.clone() };
-                *fill =
-                    mount_fill(extensions, &channel, scripts, tenant).map_err(|e| wrong(e.to_string(), compiles))?;
+                *fill = mount_fill(extensions, &channel, manifest).map_err(|e| wrong(e.to_string(), compiles))?;
                 mounted += 1;
             }
         }
@@ -181,25 +182,33 @@ fn mount_trial(
 fn mount_fill(
     extensions: &Extensions,
     channel: &Channel,
-    scripts: &BTreeMap<String, String>,
-    tenant: &str,
+    manifest: &TenantManifest,
 ) -> Result<MountedFill, ExtensionError> {
-    let loaded = extensions.trying_with(&channel.config).load_fill(&channel.fill, scripts, tenant)?;
-    Ok(MountedFill { name: loaded.name, version: loaded.version, strategy: loaded.extension })
+    let tenant = manifest.tenant.slug.as_str();
+    let loaded = extensions.trying_with(&channel.config).load_fill(&channel.fill, &manifest.scripts, tenant)?;
+    let Loaded { name, version, extension } = loaded;
+    Ok(MountedFill { counters: granted(manifest, &name), name, version, strategy: extension })
 }
 
 fn mount_rule(
     extensions: &Extensions,
     mounted: &ExtensionUse,
-    scripts: &BTreeMap<String, String>,
-    tenant: &str,
+    manifest: &TenantManifest,
 ) -> Result<MountedRule, ExtensionError> {
-    let loaded = extensions.trying_with(&mounted.config).load_targeting(&mounted.source, scripts, tenant)?;
+    let tenant = manifest.tenant.slug.as_str();
+    let loaded = extensions.trying_with(&mounted.config).load_targeting(&mounted.source, &manifest.scripts, tenant)?;
+    let Loaded { name, version, extension } = loaded;
     Ok(MountedRule {
-        name: loaded.name,
-        version: loaded.version,
+        counters: granted(manifest, &name),
+        name,
+        version,
         on_error: mounted.on_error,
         config: mounted.config.clone(),
-        rule: loaded.extension,
+        rule: extension,
     })
+}
+
+/// The counters that the tenant lets an extension read.
+fn granted(manifest: &TenantManifest, extension: &str) -> Arc<[CounterGrant]> {
+    manifest.counters.get(extension).map(|grants| grants.as_slice().into()).unwrap_or_default()
 }

@@ -29,7 +29,7 @@ use crate::{
     origin::Origin,
     secret::{MasterKey, Purpose, hex},
     store::TenantScope,
-    tracking::{SigningKey, SinkSpec, intake::Catalogue, sinks::vault},
+    tracking::{CounterBoard, SigningKey, SinkSpec, intake::Catalogue, sinks::vault},
 };
 
 /// Decisions of one tenant that run at a time. A tenant whose scripts hang waits for itself, not the others for it.
@@ -64,6 +64,8 @@ pub struct TenantRuntime {
     pub tags: Tags,
     /// Some cap counts what a viewer saw in other sessions.
     pub remembers_viewers: bool,
+    /// What its rules may read while they decide.
+    pub counters: Arc<CounterBoard>,
 }
 
 pub struct ChannelRuntime {
@@ -153,6 +155,7 @@ impl TenantRuntime {
             sinks: sinks.clone(),
             trial: trial.as_ref().map(|trial| (trial.trial.clone(), watch)),
             tags: Tags::new(manifest),
+            counters: before.map_or_else(Arc::default, |before| before.counters.clone()),
             remembers_viewers: manifest
                 .campaigns
                 .iter()

@@ -202,6 +202,21 @@ impl Store {
         after: Option<&ReportKey>,
         limit: u32,
     ) -> Result<Vec<ReportRow>, StoreError> {
+        let mut rows = self.report_sums(scope, query, after, limit).await?;
+        let Some(last) = rows.last().map(|row| row.key.clone()) else { return Ok(rows) };
+        self.add_uniques(scope, query, after, &last, &mut rows).await?;
+        self.add_names(scope, query, after, &last, &mut rows).await?;
+        Ok(rows)
+    }
+
+    /// The same without uniques, error codes and events of a tenant's own types, which take queries of their own.
+    pub async fn report_sums(
+        &self,
+        scope: &TenantScope,
+        query: &ReportQuery,
+        after: Option<&ReportKey>,
+        limit: u32,
+    ) -> Result<Vec<ReportRow>, StoreError> {
         let sums = COLUMNS.map(|column| format!("CAST(COALESCE(SUM(r.{column}), 0) AS BIGINT)"));
         let ways = CountedBy::ALL.map(|way| {
             format!("CAST(COALESCE(MAX(CASE WHEN r.counted_by = '{}' THEN 1 ELSE 0 END), 0) AS BIGINT)", way.as_str())
@@ -236,9 +251,6 @@ impl Store {
             let (key, sums) = (key(query, &row)?, read_sums(&row, width)?);
             rows.push(ReportRow { key, sums, counted_by, uniques: None, errors: None, events: None });
         }
-        let Some(last) = rows.last().map(|row| row.key.clone()) else { return Ok(rows) };
-        self.add_uniques(scope, query, after, &last, &mut rows).await?;
-        self.add_names(scope, query, after, &last, &mut rows).await?;
         Ok(rows)
     }
 

@@ -42,6 +42,13 @@ pub fn template(language: Language, point: Point) -> Vec<u8> {
     built.component
 }
 
+/// A plugin that we ship, compiled as its users would.
+#[allow(dead_code, reason = "not every test that builds guests ships one")]
+pub fn shipped(name: &str) -> cuetone_build::Built {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins").join(name);
+    build(&folder, &mut |_| {}).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
 /// What Rust's plugins depend on is compiled once for all of them.
 fn share_rust(folder: &Path) {
     let settings = format!("[build]\ntarget-dir = {:?}\n", kept().join("rust").display().to_string());

@@ -120,7 +120,8 @@ fn target(subject: &dyn Subject, given: &TargetingGiven) -> Result<Outcome, AskE
     };
     let alone = given.ads.is_empty();
     with_candidates(&given.request, &ads, |request, candidates| {
-        let input = RuleInput { request, candidates, config: &given.config };
+        let counters = given.counters.known();
+        let input = RuleInput { request, candidates, config: &given.config, counters: &counters };
         let told = subject.judge(&input)?;
         checked(
             subject,
@@ -139,7 +140,8 @@ fn fill(subject: &dyn Subject, given: &FillGiven) -> Result<Outcome, AskError> {
     let avail = given.avail.to_domain();
     let with_avail = |request: &RequestContext<'_>, candidates: &[Candidate<'_>]| {
         let request = RequestContext { avail: &avail, ..request.clone() };
-        let input = FillInput { request: &request, candidates, config: &given.config };
+        let counters = given.counters.known();
+        let input = FillInput { request: &request, candidates, config: &given.config, counters: &counters };
         let told = subject.fill(&input)?;
         checked(
             subject,

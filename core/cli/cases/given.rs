@@ -1,16 +1,16 @@
 //! What a test hands to a script, as people write it: everything has a default, and what is not known is an error.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
     domain::{
-        Avail, AvailId, AvailKind, CountedBy, DeviceType, Event, EventType, Moment, Money, More, Position, Slug, Span,
-        Traffic, Viewer,
+        Avail, AvailId, AvailKind, CountedBy, CounterError, CounterGrant, CounterName, DeviceType, Event, EventType,
+        Moment, Money, More, Position, Slug, Span, Traffic, Viewer,
     },
-    extension::{LocalTime, PlacedCue, Window},
+    extension::{Counters, LocalTime, PlacedCue, Window},
     media::cue::{Cue, CueKind, Dialect, Signal},
 };
 
@@ -41,6 +41,8 @@ pub struct TargetingGiven {
     pub request: RequestGiven,
     #[serde(default)]
     pub config: Value,
+    #[serde(default)]
+    pub counters: CountersGiven,
 }
 
 /// Of a fill strategy. The ads come in the host's order: best first.
@@ -52,7 +54,14 @@ pub struct FillGiven {
     pub ads: Vec<AdGiven>,
     #[serde(default)]
     pub config: Value,
+    #[serde(default)]
+    pub counters: CountersGiven,
 }
+
+/// What counters say, by name; all of these are granted, and no others are known.
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "BTreeMap<String, i64>")]
+pub struct CountersGiven(BTreeMap<String, i64>);
 
 /// Of a sink.
 #[derive(Debug, Deserialize)]
@@ -360,6 +369,20 @@ impl AvailGiven {
             source: self.source.clone(),
             metadata: self.metadata.clone(),
         }
+    }
+}
+
+impl TryFrom<BTreeMap<String, i64>> for CountersGiven {
+    type Error = CounterError;
+    fn try_from(given: BTreeMap<String, i64>) -> Result<Self, CounterError> {
+        given.keys().try_for_each(|name| name.parse::<CounterName>().map(drop))?;
+        Ok(Self(given))
+    }
+}
+
+impl CountersGiven {
+    pub fn known(&self) -> Counters {
+        Counters::new(Arc::new(self.0.clone())).granting(&CounterGrant::all().into())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Runs written-down decisions again, each with the tenant's state of its time, and adds up what changes.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     decision::{self, ChannelPolicy, DecisionRecord, Difference, MountedFill, MountedRule, RecordedResult},
     domain::{ExtensionRef, Money, OnError, Slug, Span},
-    extension::{Extensions, Point, ScriptSource, monotonic, rhai::Script},
+    extension::{Extensions, Loaded, Point, ScriptSource, monotonic, rhai::Script},
     registry::{self, Compiled},
     store::{Store, TenantScope},
 };
@@ -131,8 +131,8 @@ impl Substitute {
                 match place {
                     // As it is mounted, so that only the script is another.
                     Some(mounted) => {
-                        let (on_error, config) = (mounted.on_error, mounted.config.clone());
-                        *mounted = MountedRule { on_error, config, ..rule.clone() };
+                        let MountedRule { on_error, config, counters, .. } = mounted.clone();
+                        *mounted = MountedRule { on_error, config, counters, ..rule.clone() };
                     }
                     None if self.in_place_of.is_some() => {
                         let mounted: Vec<&str> = targeting.iter().map(|mounted| mounted.name.as_str()).collect();
@@ -144,7 +144,8 @@ impl Substitute {
             }
             Mounted::Fill(fill) => {
                 if self.in_place_of.is_none() || policy.fill.name == stands_for {
-                    policy.fill = fill.clone();
+                    let counters = policy.fill.counters.clone();
+                    policy.fill = MountedFill { counters, ..fill.clone() };
                 }
             }
         }
@@ -165,12 +166,13 @@ fn mount(extensions: &Extensions, path: &str, text: String, tenant: &Slug) -> an
                 version: loaded.version,
                 on_error: OnError::Open,
                 config: serde_json::json!({}),
+                counters: Arc::default(),
                 rule: loaded.extension,
             }))
         }
         Point::Fill => {
-            let loaded = extensions.load_fill(&source, &scripts, tenant.as_str())?;
-            Ok(Mounted::Fill(MountedFill { name: loaded.name, version: loaded.version, strategy: loaded.extension }))
+            let Loaded { name, version, extension } = extensions.load_fill(&source, &scripts, tenant.as_str())?;
+            Ok(Mounted::Fill(MountedFill { name, version, counters: Arc::default(), strategy: extension }))
         }
         Point::Detect | Point::Sink => bail!("{path}: {point} scripts take no part in decisions"),
     }

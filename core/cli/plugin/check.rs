@@ -49,7 +49,8 @@ impl Check {
                 ("limits", format!("{:?} and {} MiB a call", budget.deadline, budget.memory_bytes / 1024 / 1024)),
             ];
             if !about.counters.is_empty() {
-                rows.push(("counters", about.counters.join(", ")));
+                let counters: Vec<String> = about.counters.iter().map(ToString::to_string).collect();
+                rows.push(("counters", format!("{}, where the tenant grants them", counters.join(", "))));
             }
             let trial = match &tried {
                 Ok(used) => {

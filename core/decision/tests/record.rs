@@ -37,11 +37,18 @@ impl Shipped {
     fn target(&self, name: &str) -> MountedRule {
         let (name, version, script) = self.script(name, Point::Targeting);
         let config = json!({ "max_per_session": 2 });
-        MountedRule { name, version, on_error: OnError::Open, config, rule: Arc::new(script.targeting()) }
+        MountedRule {
+            name,
+            version,
+            on_error: OnError::Open,
+            config,
+            counters: Arc::new(["impressions.today.ad.*".parse().unwrap()]),
+            rule: Arc::new(script.targeting()),
+        }
     }
     fn fill(&self, name: &str) -> MountedFill {
         let (name, version, script) = self.script(name, Point::Fill);
-        MountedFill { name, version, strategy: Arc::new(script.fill()) }
+        MountedFill { name, version, counters: Arc::default(), strategy: Arc::new(script.fill()) }
     }
 }
 
@@ -72,7 +79,8 @@ fn tenant(numbers: &mut Numbers, shipped: &Shipped) -> World {
     let mut world = World::new(ads.collect(), campaigns.collect(), 60);
     let frequency = shipped.target("targeting/frequency");
     world.scripts.insert(frequency.name.clone(), frequency.clone());
-    world.policy.targeting = Arc::new([frequency, shipped.target("targeting/geo")]);
+    world.policy.targeting =
+        Arc::new([frequency, shipped.target("targeting/geo"), shipped.target("targeting/rotation")]);
     world.policy.fill = shipped.fill("fill/best_effort");
     world.policy.fallback = world.policy.fill.clone();
     world
@@ -104,6 +112,8 @@ fn shuffle(world: &mut World, numbers: &mut Numbers) {
             (slug(&format!("campaign-{at}")), Spend { money, impressions: numbers.below(110) as u64, available })
         })
         .collect();
+    let shown = (0..numbers.below(24)).map(|at| (format!("impressions.today.ad.ad-{at}"), numbers.below(9) as i64));
+    world.counters = Counters::new(Arc::new(shown.collect::<BTreeMap<_, _>>()));
     world.external = (0..numbers.below(4))
         .map(|at| ExternalAd {
             slug: slug(&format!("x-{at}")),
@@ -187,4 +197,33 @@ fn a_replay_with_another_script_says_what_would_change() {
     assert_eq!((changed.added, changed.removed), (vec![slug("house")], vec![slug("dear")]));
     assert_eq!((changed.filled_before, changed.filled_after), (Span::from_secs(60), Span::from_secs(55)));
     assert_eq!((changed.revenue_before.micros(), changed.revenue_after.micros()), (35_500, 5_500));
+}
+
+#[test]
+fn a_replay_reads_the_counters_of_then() {
+    let mut world = World::new(vec![ad("a", 30), ad("b", 30)], Vec::new(), 30);
+    let board = |a: i64| {
+        let shown = [("impressions.today.ad.a".to_owned(), a), ("impressions.today.ad.b".to_owned(), 5)];
+        Counters::new(Arc::new(BTreeMap::from(shown)))
+    };
+    let rule = |input: &RuleInput<'_>| {
+        let shown = |id: &str| input.counters.read(&format!("impressions.today.ad.{id}"));
+        let verdict = |id| shown(id).map_or(Verdict::Keep, |shown| Verdict::Score(-(shown as f64)));
+        Ok(input.candidates.iter().map(|candidate| verdict(candidate.id)).collect())
+    };
+    world.target("rules/turns.rhai", OnError::Open, Native(rule));
+    world.counters = board(9);
+    let (_, ungranted) = record(1, &world.index(), &world.policy, &world.request(), &world);
+    assert_eq!(ungranted.counters, BTreeMap::new());
+    let mut granted = world.policy.targeting.to_vec();
+    granted[0].counters = Arc::new(["impressions.today.ad.*".parse().unwrap()]);
+    world.policy.targeting = granted.into();
+    let (decision, record) = record(1, &world.index(), &world.policy, &world.request(), &world);
+    assert_eq!(decision.pod[0].ad, slug("b"), "a was shown more often");
+    assert_eq!(record.counters.values().copied().collect::<Vec<_>>(), [9, 5]);
+    assert_eq!(decision.trace.counters, record.counters, "the explanation says what was read");
+    world.counters = board(0);
+    assert_eq!(world.decide().pod[0].ad, slug("a"));
+    let replayed = replay(&record, &world.index(), &world.policy);
+    assert_eq!(RecordedResult::from(&replayed), record.result, "whatever the counters say now");
 }

@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic};
 use super::{
     api::{
         ad::{Ad, AdTable, Ads},
+        counter,
         request::Request,
     },
     script::{Ran, Script},
@@ -19,7 +20,7 @@ impl RhaiFill {
     /// As [`FillStrategy::fill`], with what it cost.
     pub fn run(&self, input: &FillInput<'_>) -> Result<Ran<Vec<usize>>, ExtensionError> {
         let script = &self.0;
-        script.run(|| {
+        let body = || {
             let table = Arc::new(AdTable::new(input.candidates, script.reads_labels()));
             let avail = Request::new(input.request).avail();
             let ads = Ads(Arc::clone(&table));
@@ -37,7 +38,8 @@ impl RhaiFill {
                     Err(script.bad_answer("fill must answer a list of ads in play order; an empty list plays none"))
                 }
             }
-        })
+        };
+        script.run(|| counter::lend(input.counters, body))
     }
 }
 

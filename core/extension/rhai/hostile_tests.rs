@@ -19,7 +19,7 @@ use super::{
 };
 use crate::domain::ExtensionRef;
 use crate::extension::{
-    ExtensionError, Extensions, FillInput, FillStrategy, Guarded,
+    Counters, ExtensionError, Extensions, FillInput, FillStrategy, Guarded,
     call::Label,
     limits::{CALL_DEADLINE, MAX_SCRIPT_BYTES},
     load::{Point, ScriptSource},
@@ -457,7 +457,7 @@ fn load(text: &str) -> Arc<dyn FillStrategy> {
 
 fn ask(strategy: &dyn FillStrategy, seconds: i64) -> Result<Vec<usize>, ExtensionError> {
     sample::with_avail(seconds, |request, candidates| {
-        strategy.fill(&FillInput { request, candidates, config: &Value::Null })
+        strategy.fill(&FillInput { request, candidates, config: &Value::Null, counters: &Counters::default() })
     })
 }
 

@@ -7,6 +7,7 @@ use rhai::{Array, Dynamic};
 use super::{
     api::{
         ad::{Ad, AdTable, Ads},
+        counter,
         request::Request,
     },
     script::{Ran, Script},
@@ -23,7 +24,7 @@ impl RhaiTargeting {
     /// As [`TargetingRule::judge`], with what it cost.
     pub fn run(&self, input: &RuleInput<'_>) -> Result<Ran<Vec<Verdict>>, ExtensionError> {
         let script = &self.0;
-        script.run(|| {
+        let body = || {
             let table = Arc::new(AdTable::new(input.candidates, script.reads_labels()));
             let request = Request::new(input.request);
             let config = script.config().get(input.config, &[]);
@@ -49,7 +50,8 @@ impl RhaiTargeting {
                 Some(verdicts) => verdicts.into_iter().map(verdict).collect(),
                 None => Err(script.bad_answer("target_all must answer a list with one verdict for each ad")),
             }
-        })
+        };
+        script.run(|| counter::lend(input.counters, body))
     }
 }
 

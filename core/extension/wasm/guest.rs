@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use wasmtime::ResourceLimiter;
 
 use crate::extension::{
+    Counters,
     limits::{MAX_LOG_BYTES, MAX_LOG_LINES},
     logs::{Level, TenantLog},
 };
@@ -20,6 +21,7 @@ pub enum LogTarget {
 /// The host's side of one call.
 pub struct Guest {
     config: Arc<str>,
+    counters: Counters,
     log: LogTarget,
     lines: usize,
     pub memory: MemoryLimit,
@@ -28,18 +30,18 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub fn new(config: Arc<str>, log: LogTarget, memory_bytes: usize, began: Duration) -> Self {
+    pub fn new(config: Arc<str>, counters: Counters, log: LogTarget, memory_bytes: usize, began: Duration) -> Self {
         let memory = MemoryLimit { allowed: memory_bytes, now: 0, peak: 0 };
-        Self { config, log, lines: 0, memory, began }
+        Self { config, counters, log, lines: 0, memory, began }
     }
 
     pub fn config(&self) -> &str {
         &self.config
     }
 
-    /// No counter is granted to anybody yet.
-    pub fn counter(&self, _name: &str) -> Option<i64> {
-        None
+    /// A counter that the plugin asks for by its metadata and its tenant grants.
+    pub fn counter(&self, name: &str) -> Option<i64> {
+        self.counters.read(name)
     }
 
     /// Writes one line of the plugin's log, shortened and limited in number.

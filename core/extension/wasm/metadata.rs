@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::extension::Point;
+use crate::{domain::CounterGrant, extension::Point};
 
 /// The custom section's name.
 pub const SECTION: &str = "cuetone:plugin";
@@ -33,7 +33,7 @@ pub struct Metadata {
     pub description: String,
     /// Counters that it asks for.
     #[serde(default)]
-    pub counters: Vec<String>,
+    pub counters: Vec<CounterGrant>,
     /// Fields of candidates that it does not read, and is not handed.
     #[serde(default)]
     pub leaves_out: Vec<LeftOut>,

@@ -21,7 +21,10 @@ use super::{
     ticker::TICK,
     v1,
 };
-use crate::extension::{ExtensionError, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog, sample};
+use crate::domain::CounterGrant;
+use crate::extension::{
+    Counters, ExtensionError, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog, sample,
+};
 
 /// Memory of a plugin in a compiled language. A batch of 500 events takes less than 2 MB.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
@@ -77,6 +80,8 @@ pub struct Plugin {
     _component: Arc<Component>,
     pre: InstancePre<Guest>,
     metadata: Metadata,
+    /// Counters that it asks for.
+    asked: Arc<[CounterGrant]>,
     /// As its tenant knows it; shown in errors.
     path: Arc<str>,
     log: Option<Arc<TenantLog>>,
@@ -118,6 +123,7 @@ impl Plugin {
             host: Arc::clone(host),
             _component: component,
             pre,
+            asked: metadata.counters.as_slice().into(),
             metadata,
             path: path.into(),
             log: None,
@@ -204,6 +210,7 @@ impl Plugin {
     pub(super) fn call<T>(
         &self,
         config: &Value,
+        counters: &Counters,
         ask: impl FnOnce(StoreContextMut<'_, Guest>, &Instance) -> wasmtime::Result<Result<T, String>>,
     ) -> Result<Ran<T>, ExtensionError> {
         let path = || self.path.to_string();
@@ -217,7 +224,8 @@ impl Plugin {
             Some(log) if !self.keep_log => LogTarget::Tenant(Arc::clone(log), Arc::clone(&self.path)),
             _ => LogTarget::Keep(Vec::new()),
         };
-        let guest = Guest::new(self.config_text(config), log, self.budget.memory_bytes, began);
+        let guest =
+            Guest::new(self.config_text(config), counters.asking(&self.asked), log, self.budget.memory_bytes, began);
         let mut store = Store::new(&self.host.engine, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(self.answer_bytes());

@@ -1,6 +1,8 @@
 //! Plugins that mean harm, are broken or lie. Each is a few lines of WebAssembly text around the contract's own types,
 //! so that no toolchain for guests is needed here.
 
+mod counters;
+
 use std::{
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -12,8 +14,8 @@ use wit_parser::Resolve;
 
 use super::{Host, Plugin, metadata::SECTION, plugin::Ran, v1};
 use crate::extension::{
-    Candidate, ExtensionError, FillInput, FillStrategy, Guarded, Point, RuleInput, Verdict, call::Label, limits,
-    monotonic, sample,
+    Candidate, Counters, ExtensionError, FillInput, FillStrategy, Guarded, Point, RuleInput, Verdict, call::Label,
+    limits, monotonic, sample,
 };
 
 fn host() -> &'static Arc<Host> {
@@ -453,7 +455,7 @@ fn an_ad_for_each_of_200_candidates_fits_into_memory() {
     sample::with_avail(60, |request, candidates| {
         let many: Vec<Candidate<'_>> = candidates.iter().cycle().take(2_000).cloned().collect();
         let config = json!({});
-        let input = FillInput { request, candidates: &many, config: &config };
+        let input = FillInput { request, candidates: &many, config: &config, counters: &Counters::default() };
         let ran = strategy.run(&input).expect("an answer");
         println!("2,000 candidates: {:?}", ran.used);
     });

@@ -240,6 +240,9 @@ pub struct Explanation {
     pub candidates: Vec<Explained>,
     /// In the order of the calls.
     pub scripts: Vec<ScriptCost>,
+    /// Counters that scripts have read, and what they said.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, i64>,
 }
 
 /// The one stage and rule that kept or dropped an ad.
@@ -284,6 +287,6 @@ impl Explanation {
             micros: script.micros,
             error: script.error.clone(),
         });
-        Self { candidates: candidates.collect(), scripts: scripts.collect() }
+        Self { candidates: candidates.collect(), scripts: scripts.collect(), counters: trace.counters.clone() }
     }
 }

@@ -1,5 +1,6 @@
 //! Sums against a count by hand, on both databases: after crashes, with several nodes, for late events.
 
+mod counters;
 mod model;
 
 use std::{
@@ -10,7 +11,10 @@ use std::{
 use jiff::civil::Date;
 use parking_lot::Mutex;
 
-use self::model::{Dice, Model};
+use self::{
+    counters::counters_are_what_a_count_by_hand_gives,
+    model::{Dice, Model},
+};
 use super::{calendar::ReportSettings, recount::Recounted, *};
 use crate::{
     domain::{Event, ReportTime},
@@ -29,6 +33,7 @@ on_each_database!(
     a_session_that_is_renamed_counts_as_before,
     a_tenant_s_new_time_zone_holds_for_new_events,
     the_last_hours_are_there_by_the_minute,
+    counters_are_what_a_count_by_hand_gives,
 );
 
 /// A clock that tests set.

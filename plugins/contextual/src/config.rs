@@ -17,6 +17,8 @@ pub struct Config {
     pub exclusions: Vec<Exclusion>,
     pub floor: Option<f64>,
     pub floor_for: FloorFor,
+    /// Points that an ad loses for each impression of today.
+    pub fatigue: f64,
 }
 
 impl Default for Config {
@@ -27,7 +29,7 @@ impl Default for Config {
             Field { weight: 5.0, ..Field::named("mood") },
             Field { weight: 0.0, required: true, ..Field::named("language") },
         ];
-        Self { fields, rating: None, exclusions: Vec::new(), floor: None, floor_for: FloorFor::Targeted }
+        Self { fields, rating: None, exclusions: Vec::new(), floor: None, floor_for: FloorFor::Targeted, fatigue: 0.0 }
     }
 }
 
@@ -202,6 +204,8 @@ pub struct Exclusion {
 pub enum ConfigError {
     #[error("config: `{field}` is {value}; write a number from -{MAX_WEIGHT} to {MAX_WEIGHT}")]
     Number { field: String, value: f64 },
+    #[error("config: `fatigue` is {0}; what was shown loses points, it gains none: write 0 or more")]
+    Fatigue(f64),
     #[error("config: `{field}` has {count} entries; at most {MAX_ENTRIES} are allowed")]
     TooMany { field: &'static str, count: usize },
     #[error("config: `fields[{0}].name` is empty or there before; give each field a name of its own")]
@@ -224,6 +228,10 @@ impl Config {
             }
         }
         number("floor", self.floor.unwrap_or_default())?;
+        number("fatigue", self.fatigue)?;
+        if self.fatigue < 0.0 {
+            return Err(ConfigError::Fatigue(self.fatigue));
+        }
         for (index, field) in self.fields.iter().enumerate() {
             number(&format!("fields[{index}].weight"), field.weight)?;
             number(&format!("fields[{index}].miss"), field.miss)?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cuetone_plugin::{Candidate, Verdict};
+use cuetone_plugin::{Candidate, Verdict, counters};
 
 use crate::{
     config::{Config, Count, Field, FloorFor, Rating, Unknown},
@@ -17,11 +17,20 @@ const MAX_REASON: usize = 200;
 const SEPARATOR: &str = ",";
 
 pub fn judge(ad: &Candidate, content: &Content, config: &Config) -> Verdict {
-    match score(ad, content, config) {
+    match score(ad, content, config).map(|score| score - fatigue(ad, config)) {
         Ok(0.0) => Verdict::Keep,
         Ok(score) => Verdict::Score(score),
         Err(reason) => Verdict::Drop(reason.chars().take(MAX_REASON).collect()),
     }
+}
+
+/// What an ad loses because it was shown today. It says nothing of whether the ad belongs here, so the floor is above it.
+fn fatigue(ad: &Candidate, config: &Config) -> f64 {
+    if config.fatigue == 0.0 {
+        return 0.0;
+    }
+    let shown = counters::read(&format!("impressions.today.ad.{}", ad.id)).unwrap_or(0);
+    shown as f64 * config.fatigue
 }
 
 /// The score, or why the ad is out.

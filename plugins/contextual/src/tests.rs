@@ -2,7 +2,7 @@
 
 use cuetone_plugin::{
     Candidate, Labels, TargetingRule, Verdict,
-    testing::{candidate, logged_lines, request, with_config},
+    testing::{candidate, logged_lines, request, set_counter, with_config},
 };
 
 use crate::Contextual;
@@ -193,6 +193,20 @@ fn fields_are_the_tenants_own() {
         (own, &[("topic", "sun")], &[("topics", "sun")], Verdict::Keep),
         (own, &[("param.topic", "sun")], &[("no_topics", "SUN")], dropped("avoids topic sun")),
     ]);
+}
+
+#[test]
+fn what_was_shown_today_costs_points_but_does_not_drop() {
+    set_counter("impressions.today.ad.ad", 30);
+    let tired = r#"{"fatigue": 0.5, "floor": 1}"#;
+    let fits: &[(&str, &str)] = &[("context:genre", "news")];
+    check(&[
+        (tired, &[("genre", "news")], fits, Verdict::Score(-5.0)),
+        (tired, &[("genre", "news")], &[], Verdict::Score(-15.0)),
+        ("{}", &[("genre", "news")], fits, Verdict::Score(10.0)),
+    ]);
+    let refused = with_config(r#"{"fatigue": -1}"#, || Contextual::judge(request(), Vec::new()));
+    assert!(refused.is_err_and(|error| error.contains("fatigue")));
 }
 
 #[test]

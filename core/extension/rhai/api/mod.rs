@@ -7,6 +7,7 @@ pub mod ad;
 pub mod avail;
 mod combine;
 pub mod config;
+pub mod counter;
 pub mod event;
 pub mod log;
 pub mod request;
@@ -24,6 +25,7 @@ pub fn register(api: &mut Registrar<'_>) {
     log::register(api);
     texts::register(api);
     config::register(api);
+    counter::register(api);
     request::register(api);
     ad::register(api);
     avail::register(api);

@@ -151,12 +151,25 @@ pub(super) fn add(all: &mut Components) {
             "description": "Asked in this order."}),
                     ),
                     ("trial", reference("ScriptTrial")),
+                    ("counters", granted()),
                     ("sinks", json!({"type": "array", "maxItems": MAX_SINKS, "items": reference("SinkMount")})),
                 ],
             ),
             json!({"targeting": [{"use": "rules/kids.rhai", "config": {"max_age": 12}, "on_error": "open"}]}),
         ),
     );
+}
+
+fn granted() -> Value {
+    let counter = json!({"type": "string", "examples": ["impressions.today.ad.*"],
+        "pattern": "^(impressions|completes|clicks)\\.(hour|today)(\\.(channel|campaign|ad)\\.(\\*|[a-z0-9][a-z0-9_-]{0,63}))?$"});
+    json!({
+        "type": "object",
+        "maxProperties": MAX_GRANTED,
+        "description": "Counters that rules and fill strategies may read, by script; none by default.",
+        "additionalProperties": {"type": "array", "maxItems": MAX_GRANTS, "items": counter},
+        "examples": [{"shipped:targeting/rotation": ["impressions.today.ad.*"]}],
+    })
 }
 
 fn creative() -> Value {
