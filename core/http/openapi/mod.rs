@@ -34,6 +34,9 @@ pub const PATH: &str = "/api/openapi.json";
 
 /// As [`crate::domain::Slug`] is read.
 pub const SLUG_PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,63}$";
+/// Of a counter that is granted, as a regular expression.
+pub const COUNTER_PATTERN: &str =
+    r"^(impressions|completes|clicks)\.(hour|today)(\.(channel|campaign|ad)\.(\*|[a-z0-9][a-z0-9_-]{0,63}))?$";
 
 const TAGS: [(&str, &str); 14] = [
     ("tenants", "Operators, isolated from each other, and their settings."),

@@ -326,6 +326,7 @@ fn matches(pattern: &str, text: &str) -> bool {
         digits(whole) && digits(fraction) && significant <= most && fraction.len() <= most + zeros
     };
     let known: BTreeMap<&str, bool> = BTreeMap::from([
+        (super::COUNTER_PATTERN, text.parse::<crate::domain::CounterGrant>().is_ok()),
         (super::SLUG_PATTERN, text.parse::<crate::domain::Slug>().is_ok()),
         ("^[^\\u0000-\\u001f\\u007f-\\u009f]+$", !text.is_empty() && !text.chars().any(char::is_control)),
         ("^https?:", text.starts_with("http:") || text.starts_with("https:")),

@@ -44,7 +44,7 @@ fn read(name: &str) -> Fallible<Dynamic> {
 pub fn register(api: &mut Registrar<'_>) {
     api.group("Counters").function(
         Pure,
-        "counter(name) -> integer",
+        "counter(text)",
         "How often something happened on this tenant's channels, as of some seconds ago: `impressions`, `completes` or `clicks`, then \
          `.hour` or `.today`, and if not of all `.channel.`, `.campaign.` or `.ad.` with a slug, as in \
          `counter(\"impressions.today.ad.cola\")`. `()` if the tenant does not grant it or it is not known yet: \

@@ -6,7 +6,7 @@ use super::{Components, about, object, reference};
 use crate::{
     bundle::*,
     domain::{RuleOperator, RuleType, Span},
-    http::openapi::SLUG_PATTERN,
+    http::openapi::{COUNTER_PATTERN, SLUG_PATTERN},
 };
 
 pub(super) fn add(all: &mut Components) {
@@ -162,7 +162,7 @@ pub(super) fn add(all: &mut Components) {
 
 fn granted() -> Value {
     let counter = json!({"type": "string", "examples": ["impressions.today.ad.*"],
-        "pattern": "^(impressions|completes|clicks)\\.(hour|today)(\\.(channel|campaign|ad)\\.(\\*|[a-z0-9][a-z0-9_-]{0,63}))?$"});
+        "pattern": COUNTER_PATTERN});
     json!({
         "type": "object",
         "maxProperties": MAX_GRANTED,
