@@ -360,6 +360,7 @@ fn allowance(config: &Config) -> Allowance {
     Allowance {
         cpu_percent: limit(config.extensions.cpu_percent_per_tenant),
         calls_per_second: limit(config.extensions.calls_per_second_per_tenant),
+        memory_mib: limit(config.extensions.memory_mib_per_tenant),
     }
 }
 

@@ -274,17 +274,17 @@ impl Extensions {
         let version = source.version();
         let label = Label { tenant: tenant.to_owned(), extension: name.clone(), version: version.clone(), point };
         let standing = self.watch.standing(&label, &self.trial_config);
+        let quota = matches!(wanted, ExtensionRef::File(_)).then(|| self.watch.quota(tenant));
         let extension = if source.is_plugin() {
             let plugin = self.plugins.load(source, Some(point), &self.plugin_keys)?;
             plugin.clone().trial(&self.trial_config)?;
             let noted = plugin.noted_in(Arc::clone(&standing.figures)).logging_to(self.watch.log(tenant));
-            of_plugin(Arc::new(noted))?
+            of_plugin(Arc::new(noted.within(quota.clone())))?
         } else {
             let script = Script::load(&self.host, source, point)?.logging_to(self.watch.log(tenant));
             script.trial_with(&self.trial_config)?;
             of_script(script)
         };
-        let quota = matches!(wanted, ExtensionRef::File(_)).then(|| self.watch.quota(tenant));
         let extension = Guarded::with(extension, label, Arc::clone(&self.clock), standing, quota);
         Ok(Loaded { name, version, extension })
     }

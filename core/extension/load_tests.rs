@@ -139,7 +139,7 @@ fn a_script_may_rely_on_the_configuration_that_it_is_mounted_with() {
 
 #[test]
 fn a_tenant_that_used_up_its_quota_is_answered_by_what_we_ship() {
-    let none = Allowance { cpu_percent: 50, calls_per_second: 0 };
+    let none = Allowance { calls_per_second: 0, ..Allowance::default() };
     let extensions = Extensions::new(monotonic()).expect("an engine").allowing(none);
     let scripts = BTreeMap::from([("fill.rhai".to_owned(), "fn fill(avail, ads) { [] }".to_owned())]);
     let fill = |wanted: ExtensionRef| {
