@@ -239,14 +239,14 @@ impl App {
             registry: registry.clone(),
             store: store.clone(),
             creatives: creatives.clone(),
-            extensions,
+            extensions: extensions.clone(),
             keys: keys.clone(),
             vault,
             clock: clock.clone(),
             random: Arc::new(random_key),
         });
         let tracking = Arc::new(Tracking { player: player.clone(), admin: admin.clone(), live: live.clone() });
-        let ops = Ops::new(checks(&store, &stopping), handle);
+        let ops = Ops::new(checks(&store, &stopping), handle, move || extensions.gauges());
         let dashboard = config
             .dashboard
             .then(|| Arc::new(Dashboard { registry: registry.clone(), journal: journal.clone(), closed }));

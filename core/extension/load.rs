@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     BreakDetector, ExtensionError, FillStrategy, Guarded, Monotonic, TargetingRule, TrackingSink,
     call::Label,
+    gauges,
     logs::Line,
     quota::Allowance,
     rhai::{Host, Script},
@@ -246,7 +247,12 @@ impl Extensions {
 
     /// How a tenant's extensions do, every version that is in use.
     pub fn seen(&self, tenant: &str) -> Vec<Insight> {
-        self.watch.seen(tenant)
+        self.watch.seen(Some(tenant))
+    }
+
+    /// The gauges of all tenants' extensions, as Prometheus text.
+    pub fn gauges(&self) -> String {
+        gauges::text(&self.watch.seen(None))
     }
 
     /// What a tenant's extensions logged last; nothing if it has none.

@@ -91,18 +91,17 @@ impl Watch {
         self.logs.get(tenant)
     }
 
-    /// Every version of a tenant's that is in use, by name.
-    pub fn seen(&self, tenant: &str) -> Vec<Insight> {
+    /// Every version that is in use, of one tenant or of all, by name.
+    pub fn seen(&self, tenant: Option<&str>) -> Vec<Insight> {
+        let asked = |label: &Label| tenant.is_none_or(|tenant| label.tenant == tenant);
         let figures = self.figures.0.lock();
-        let known = figures.iter().filter(|(label, _)| label.tenant == tenant);
+        let known = figures.iter().filter(|(label, _)| asked(label));
         let known: Vec<_> = known.filter_map(|(label, figures)| Some((label.clone(), figures.upgrade()?))).collect();
         drop(figures);
         let standings = self.standings.0.lock();
         let open: HashSet<&Label> = standings
             .iter()
-            .filter(|((label, _), standing)| {
-                label.tenant == tenant && standing.upgrade().is_some_and(|of| of.is_open())
-            })
+            .filter(|((label, _), standing)| asked(label) && standing.upgrade().is_some_and(|of| of.is_open()))
             .map(|((label, _), _)| label)
             .collect();
         let insight = |(of, figures): (Label, Arc<Figures>)| Insight {
@@ -111,8 +110,8 @@ impl Watch {
             of,
         };
         let mut all: Vec<Insight> = known.into_iter().map(insight).collect();
-        all.sort_by(|a, b| {
-            (&a.of.extension, a.of.point, &a.of.version).cmp(&(&b.of.extension, b.of.point, &b.of.version))
+        all.sort_by_cached_key(|Insight { of, .. }| {
+            (of.tenant.clone(), of.extension.clone(), of.point, of.version.clone())
         });
         all
     }
