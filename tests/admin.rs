@@ -46,3 +46,5 @@ mod reports;
 mod sinks;
 #[path = "admin/tracking.rs"]
 mod tracking;
+#[path = "admin/trials.rs"]
+mod trials;

@@ -138,12 +138,13 @@ pub struct Extensions {
 }
 
 impl Extensions {
-    /// `clock` times breakers and metrics: [`super::monotonic()`], or a test's own.
+    /// `clock` times breakers and metrics: [`super::monotonic()`], or a test's own. No tenant has a quota: a month of
+    /// decisions that is decided again needs more processor time than any server allows.
     ///
     /// Fails only if a shipped rule does not compile.
     pub fn new(clock: Monotonic) -> Result<Self, ExtensionError> {
         let (host, plugins) = (Arc::new(Host::new()?), Arc::default());
-        let watch = Arc::new(Watch::new(Allowance::default(), &clock));
+        let watch = Arc::new(Watch::new(None, &clock));
         Ok(Self { host, plugins, watch, clock, trial_config: Arc::new(Value::Null), plugin_keys: Arc::default() })
     }
 
@@ -156,7 +157,7 @@ impl Extensions {
     /// The same, but each tenant's extensions may use so much together.
     #[must_use]
     pub fn allowing(self, allowance: Allowance) -> Self {
-        Self { watch: Arc::new(Watch::new(allowance, &self.clock)), ..self }
+        Self { watch: Arc::new(Watch::new(Some(allowance), &self.clock)), ..self }
     }
 
     /// The same, but trial calls get this configuration: the one that the extension is mounted with, so that a script
@@ -280,7 +281,7 @@ impl Extensions {
         let version = source.version();
         let label = Label { tenant: tenant.to_owned(), extension: name.clone(), version: version.clone(), point };
         let standing = self.watch.standing(&label, &self.trial_config);
-        let quota = matches!(wanted, ExtensionRef::File(_)).then(|| self.watch.quota(tenant));
+        let quota = matches!(wanted, ExtensionRef::File(_)).then(|| self.watch.quota(tenant)).flatten();
         let extension = if source.is_plugin() {
             let plugin = self.plugins.load(source, Some(point), &self.plugin_keys)?;
             plugin.clone().trial(&self.trial_config)?;

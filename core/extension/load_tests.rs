@@ -151,3 +151,9 @@ fn a_tenant_that_used_up_its_quota_is_answered_by_what_we_ship() {
     let seen = extensions.seen("acme");
     assert!(seen.is_empty(), "nobody has them any more: {seen:?}");
 }
+
+#[test]
+fn only_a_server_sets_quotas() {
+    assert!(extensions().watch.quota("acme").is_none(), "decisions are decided again however many they are");
+    assert!(extensions().allowing(Allowance::default()).watch.quota("acme").is_some());
+}

@@ -21,7 +21,8 @@ use super::{
 
 pub struct Watch {
     clock: Monotonic,
-    allowance: Allowance,
+    /// None: extensions that somebody runs by hand, who waits for them himself.
+    allowance: Option<Allowance>,
     /// By configuration too: what fails with one may do well with another.
     standings: Shared<(Label, String), Standing>,
     figures: Shared<Label, Figures>,
@@ -65,7 +66,7 @@ impl<K: Eq + Hash, V> Shared<K, V> {
 }
 
 impl Watch {
-    pub fn new(allowance: Allowance, clock: &Monotonic) -> Self {
+    pub fn new(allowance: Option<Allowance>, clock: &Monotonic) -> Self {
         Self {
             clock: Arc::clone(clock),
             allowance,
@@ -116,8 +117,9 @@ impl Watch {
         all
     }
 
-    pub fn quota(&self, tenant: &str) -> Arc<Quota> {
-        self.quotas.get_or(tenant.to_owned(), || Quota::new(self.allowance, Arc::clone(&self.clock)))
+    pub fn quota(&self, tenant: &str) -> Option<Arc<Quota>> {
+        let allowance = self.allowance?;
+        Some(self.quotas.get_or(tenant.to_owned(), || Quota::new(allowance, Arc::clone(&self.clock))))
     }
 }
 
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_version_is_known_again_while_somebody_has_it_and_forgotten_then() {
-        let watch = Watch::new(Allowance::default(), &monotonic());
+        let watch = Watch::new(None, &monotonic());
         let label = |version: &str| Label {
             tenant: "acme".to_owned(),
             extension: "x.rhai".to_owned(),
