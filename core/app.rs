@@ -240,14 +240,14 @@ impl App {
             registry: registry.clone(),
             store: store.clone(),
             creatives: creatives.clone(),
-            extensions,
+            extensions: extensions.clone(),
             keys: keys.clone(),
             vault,
             clock: clock.clone(),
             random: Arc::new(random_key),
         });
         let tracking = Arc::new(Tracking { player: player.clone(), admin: admin.clone(), live: live.clone() });
-        let ops = Ops::new(checks(&store, &stopping), handle);
+        let ops = Ops::new(checks(&store, &stopping), handle, move || extensions.gauges());
         let dashboard = config
             .dashboard
             .then(|| Arc::new(Dashboard { registry: registry.clone(), journal: journal.clone(), closed }));
@@ -362,6 +362,7 @@ fn allowance(config: &Config) -> Allowance {
     Allowance {
         cpu_percent: limit(config.extensions.cpu_percent_per_tenant),
         calls_per_second: limit(config.extensions.calls_per_second_per_tenant),
+        memory_mib: limit(config.extensions.memory_mib_per_tenant),
     }
 }
 

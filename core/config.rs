@@ -166,11 +166,15 @@ pub struct ExtensionsConfig {
     /// On average, likewise.
     #[serde(deserialize_with = "within::<1, 1_000_000, _>")]
     pub calls_per_second_per_tenant: u64,
+    /// Memory of all plugins of a tenant's own that run at the same time, in MiB. Less than 16 is less than one call may
+    /// have in a compiled language.
+    #[serde(deserialize_with = "within::<16, 1_048_576, _>")]
+    pub memory_mib_per_tenant: u64,
 }
 
 impl Default for ExtensionsConfig {
     fn default() -> Self {
-        Self { cpu_percent_per_tenant: 50, calls_per_second_per_tenant: 5_000 }
+        Self { cpu_percent_per_tenant: 50, calls_per_second_per_tenant: 5_000, memory_mib_per_tenant: 512 }
     }
 }
 

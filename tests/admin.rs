@@ -48,3 +48,5 @@ mod reports;
 mod sinks;
 #[path = "admin/tracking.rs"]
 mod tracking;
+#[path = "admin/trials.rs"]
+mod trials;

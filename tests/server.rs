@@ -12,6 +12,8 @@
 
 #[path = "server/ad_server.rs"]
 mod ad_server;
+#[path = "guests/mod.rs"]
+mod guests;
 #[path = "server/harness.rs"]
 mod harness;
 #[path = "server/mmdb.rs"]
@@ -41,6 +43,8 @@ mod geo;
 mod guard;
 #[path = "server/hostile.rs"]
 mod hostile;
+#[path = "server/insight.rs"]
+mod insight;
 #[path = "server/ledger.rs"]
 mod ledger;
 #[path = "server/live.rs"]

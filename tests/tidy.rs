@@ -426,6 +426,78 @@ fn every_link_in_the_documents_leads_to_a_file() {
     none(mistakes);
 }
 
+/// A series of `/metrics`: its type and its labels.
+type Series = (String, BTreeSet<String>);
+
+/// What stands in quotes of this kind.
+fn quoted(text: &str, mark: char) -> impl Iterator<Item = &str> {
+    text.split(mark).skip(1).step_by(2)
+}
+
+/// Series as the code names them: in a macro of the recorder's, or in the one file that writes lines by itself.
+fn series_made() -> BTreeMap<String, Series> {
+    let by_hand = read("core/extension/gauges.rs");
+    let by_hand = by_hand.split("let labels = [").nth(1).and_then(|rest| rest.split("];").next()).expect("its labels");
+    let mut made = BTreeMap::new();
+    for (file, text) in sources().into_iter().filter(|(file, _)| !is_test(file)) {
+        for (at, _) in shipped(&text).match_indices("\"cuetone_") {
+            let (before, rest) = (text[..at].trim_end(), &text[at..]);
+            let name = quoted(rest, '"').next().expect("a name").to_owned();
+            let kind =
+                ["counter", "gauge", "histogram"].into_iter().find(|kind| before.ends_with(&format!("{kind}!(")));
+            let series = match kind {
+                Some(kind) => {
+                    let call = rest.split([';', '}']).next().unwrap_or_default();
+                    let labels = call.match_indices("\" =>").map(|(end, _)| call[..end].rsplit('"').next().unwrap());
+                    (kind.to_owned(), labels.map(str::to_owned).collect())
+                }
+                None if file == "core/extension/gauges.rs" => {
+                    ("gauge".to_owned(), quoted(by_hand, '"').map(str::to_owned).collect())
+                }
+                // The name of a channel in PostgreSQL.
+                None => {
+                    assert_eq!(
+                        name, "cuetone_changes",
+                        "{file}: a series that is not made by a macro of the recorder's"
+                    );
+                    continue;
+                }
+            };
+            let known: &mut Series = made.entry(name.clone()).or_insert_with(|| series.clone());
+            assert_eq!(*known, series, "{file}: {name} is made in two ways");
+        }
+    }
+    made
+}
+
+/// Series as `docs/metrics.md` lists them.
+fn series_described() -> BTreeMap<String, Series> {
+    let text = read("docs/metrics.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `cuetone_"));
+    let row = |row: &str| {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let mut labels: BTreeSet<String> = quoted(cells[2], '`').map(str::to_owned).collect();
+        if cells[2].starts_with("the four") {
+            labels.extend(["tenant", "extension", "version", "point"].map(str::to_owned));
+        }
+        (format!("cuetone_{}", cells[0].trim_end_matches('`')), (cells[1].to_owned(), labels))
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn every_series_is_described_as_it_is_and_none_that_is_not_there() {
+    let (made, described) = (series_made(), series_described());
+    assert!(made.len() > 50, "the scanner sees {} series", made.len());
+    let mut mistakes = Vec::new();
+    for name in made.keys().chain(described.keys()).collect::<BTreeSet<_>>() {
+        if made.get(name) != described.get(name) {
+            mistakes.push(format!("{name}: code {:?}, docs/metrics.md {:?}", made.get(name), described.get(name)));
+        }
+    }
+    none(mistakes);
+}
+
 #[test]
 fn the_scanner_sees_paths_and_no_texts() {
     let text = r##"

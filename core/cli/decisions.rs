@@ -12,6 +12,7 @@ use self::replay::{Replay, What};
 use super::{Format, Settings};
 use crate::{
     app::open_store,
+    bundle::{is_plugin, pack},
     decision::DecisionRecord,
     domain::{Clock, Moment, Slug, Span, SystemClock},
     store::{Store, TenantScope},
@@ -29,7 +30,7 @@ pub enum DecisionsCommand {
     /// Decide again, with the same scripts or others, and print what would change.
     ///
     /// Without --with, every decision must come out as it did, to the byte: proof that nothing but the inputs decides.
-    /// With --with FILE the script stands in for the one that is mounted under its path, or for the one that
+    /// With --with FILE the script or plugin stands in for the one that is mounted under its path, or for the one that
     /// --in-place-of names; a script that stands in for none is asked in addition to the others.
     Replay(ReplayArgs),
 }
@@ -77,7 +78,7 @@ pub struct Show {
 pub struct ReplayArgs {
     #[command(flatten)]
     range: Range,
-    /// A script to decide with.
+    /// A script or plugin to decide with.
     #[arg(long, value_name = "FILE")]
     with: Option<std::path::PathBuf>,
     /// The mounted script that it stands in for, such as rules/kids.rhai or shipped:fill/best_effort.
@@ -194,8 +195,14 @@ impl ReplayArgs {
         let what = match &self.with {
             None => What::Same,
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-                What::With { path: path.display().to_string(), text, in_place_of: self.in_place_of.clone() }
+                let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let path = path.display().to_string();
+                let text = if is_plugin(&path) {
+                    pack(&bytes)
+                } else {
+                    String::from_utf8(bytes).with_context(|| format!("{path} is no text"))?
+                };
+                What::With { path, text, in_place_of: self.in_place_of.clone() }
             }
         };
         let mut records = self.range.open().await?;

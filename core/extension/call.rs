@@ -139,7 +139,10 @@ impl<T: ?Sized> Guarded<T> {
         calls(&self.label, error.kind()).increment(1);
         self.standing.figures.failed(error.kind());
         let was_open = self.is_open();
-        self.standing.breaker.failed();
+        // What other calls of its tenant have taken is not its own failure.
+        if !matches!(error, ExtensionError::Quota { .. }) {
+            self.standing.breaker.failed();
+        }
         let Label { tenant, extension, point, .. } = &self.label;
         tracing::warn!(%tenant, %extension, point = point.as_str(), %error, "an extension failed");
         if !was_open && self.is_open() {

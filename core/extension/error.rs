@@ -29,8 +29,9 @@ pub enum ExtensionError {
     /// The host itself failed while it worked for the extension. The call is lost, the server is not.
     #[error("{path}: the host failed while running it: {message}")]
     Panic { path: String, message: String },
-    /// Its tenant's extensions have used up what they may use together; the host does not ask it for a moment.
-    #[error("{path}: not asked: the tenant's extensions have used up their {what}")]
+    /// Its tenant's extensions have used up what they may use together: the host does not ask it for a moment, or stops it
+    /// where it wants more memory.
+    #[error("{path}: refused: the tenant's extensions have used up their {what}")]
     Quota { path: String, what: String },
     /// It failed too often lately; the host does not ask it for a while.
     #[error("{path}: not asked: it failed {failures} times in a row (circuit open)")]

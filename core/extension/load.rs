@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     BreakDetector, ExtensionError, FillStrategy, Guarded, Monotonic, TargetingRule, TrackingSink,
     call::Label,
+    gauges,
     logs::Line,
     quota::Allowance,
     rhai::{Host, Script},
@@ -137,12 +138,13 @@ pub struct Extensions {
 }
 
 impl Extensions {
-    /// `clock` times breakers and metrics: [`super::monotonic()`], or a test's own.
+    /// `clock` times breakers and metrics: [`super::monotonic()`], or a test's own. No tenant has a quota: a month of
+    /// decisions that is decided again needs more processor time than any server allows.
     ///
     /// Fails only if a shipped rule does not compile.
     pub fn new(clock: Monotonic) -> Result<Self, ExtensionError> {
         let (host, plugins) = (Arc::new(Host::new()?), Arc::default());
-        let watch = Arc::new(Watch::new(Allowance::default(), &clock));
+        let watch = Arc::new(Watch::new(None, &clock));
         Ok(Self { host, plugins, watch, clock, trial_config: Arc::new(Value::Null), plugin_keys: Arc::default() })
     }
 
@@ -155,7 +157,7 @@ impl Extensions {
     /// The same, but each tenant's extensions may use so much together.
     #[must_use]
     pub fn allowing(self, allowance: Allowance) -> Self {
-        Self { watch: Arc::new(Watch::new(allowance, &self.clock)), ..self }
+        Self { watch: Arc::new(Watch::new(Some(allowance), &self.clock)), ..self }
     }
 
     /// The same, but trial calls get this configuration: the one that the extension is mounted with, so that a script
@@ -246,7 +248,12 @@ impl Extensions {
 
     /// How a tenant's extensions do, every version that is in use.
     pub fn seen(&self, tenant: &str) -> Vec<Insight> {
-        self.watch.seen(tenant)
+        self.watch.seen(Some(tenant))
+    }
+
+    /// The gauges of all tenants' extensions, as Prometheus text.
+    pub fn gauges(&self) -> String {
+        gauges::text(&self.watch.seen(None))
     }
 
     /// What a tenant's extensions logged last; nothing if it has none.
@@ -274,17 +281,17 @@ impl Extensions {
         let version = source.version();
         let label = Label { tenant: tenant.to_owned(), extension: name.clone(), version: version.clone(), point };
         let standing = self.watch.standing(&label, &self.trial_config);
+        let quota = matches!(wanted, ExtensionRef::File(_)).then(|| self.watch.quota(tenant)).flatten();
         let extension = if source.is_plugin() {
             let plugin = self.plugins.load(source, Some(point), &self.plugin_keys)?;
             plugin.clone().trial(&self.trial_config)?;
             let noted = plugin.noted_in(Arc::clone(&standing.figures)).logging_to(self.watch.log(tenant));
-            of_plugin(Arc::new(noted))?
+            of_plugin(Arc::new(noted.within(quota.clone())))?
         } else {
             let script = Script::load(&self.host, source, point)?.logging_to(self.watch.log(tenant));
             script.trial_with(&self.trial_config)?;
             of_script(script)
         };
-        let quota = matches!(wanted, ExtensionRef::File(_)).then(|| self.watch.quota(tenant));
         let extension = Guarded::with(extension, label, Arc::clone(&self.clock), standing, quota);
         Ok(Loaded { name, version, extension })
     }

@@ -139,7 +139,7 @@ fn a_script_may_rely_on_the_configuration_that_it_is_mounted_with() {
 
 #[test]
 fn a_tenant_that_used_up_its_quota_is_answered_by_what_we_ship() {
-    let none = Allowance { cpu_percent: 50, calls_per_second: 0 };
+    let none = Allowance { calls_per_second: 0, ..Allowance::default() };
     let extensions = Extensions::new(monotonic()).expect("an engine").allowing(none);
     let scripts = BTreeMap::from([("fill.rhai".to_owned(), "fn fill(avail, ads) { [] }".to_owned())]);
     let fill = |wanted: ExtensionRef| {
@@ -150,4 +150,10 @@ fn a_tenant_that_used_up_its_quota_is_answered_by_what_we_ship() {
     assert!(fill(ExtensionRef::Shipped("fill/best_effort".to_owned())).is_ok_and(|pod| !pod.is_empty()));
     let seen = extensions.seen("acme");
     assert!(seen.is_empty(), "nobody has them any more: {seen:?}");
+}
+
+#[test]
+fn only_a_server_sets_quotas() {
+    assert!(extensions().watch.quota("acme").is_none(), "decisions are decided again however many they are");
+    assert!(extensions().allowing(Allowance::default()).watch.quota("acme").is_some());
 }

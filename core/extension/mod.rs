@@ -3,7 +3,8 @@
 //! - [`point`]: the four traits and what passes through them.
 //! - [`load`]: script text → compiled, checked, tried → a trait object ([`Extensions`] is where to start).
 //! - [`call`]: wraps every extension: catches panics, checks answers, counts, and stops asking what keeps failing.
-//! - [`quota`]: what a tenant's extensions may use together; [`figures`]: how each of them does.
+//! - [`quota`]: what a tenant's extensions may use together; [`figures`]: how each of them does; [`gauges`]: what
+//!   `/metrics` shows of that.
 //! - [`limits`]: every limit, with its reason.
 //! - [`logs`]: what they log.
 //! - [`sample`]: typical inputs, for trial calls.
@@ -21,6 +22,7 @@ pub mod counters;
 pub mod cpu;
 pub mod error;
 pub mod figures;
+mod gauges;
 pub mod limits;
 pub mod load;
 pub mod logs;

@@ -1,11 +1,15 @@
-//! What the extensions of one tenant may use together: processor time and calls. What we ship is not among them: it has to
-//! answer when the quota is used up.
+//! What the extensions of one tenant may use together: processor time, calls and memory. What we ship is not among them: it
+//! has to answer when the quota is used up.
 //!
 //! The limits of single calls stop what runs too long; this stops what runs too often, so that a tenant whose extensions
 //! are slow, but not slow enough to fail, takes its own share of the machine and nobody else's. Two buckets that fill
-//! evenly and hold some seconds, for the rush when a break begins for everybody. Knows time only by the clock it is given.
+//! evenly and hold some seconds, for the rush when a break begins for everybody. Memory is no bucket: what the calls that
+//! run now have is added up, and nothing is saved. Knows time only by the clock it is given.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 
@@ -20,12 +24,18 @@ pub struct Allowance {
     /// Of a hundred: 50 is half of one processor.
     pub cpu_percent: u32,
     pub calls_per_second: u32,
+    /// Of plugins: all that run at the same time.
+    pub memory_mib: u32,
 }
+
+/// A tenant has four decisions at a time, one detector a channel and one call a sink. That is eight plugins in JavaScript or
+/// 32 in a compiled language with all that one call may have, and two that claim Python's limit and use it.
+pub const MEMORY_MIB: u32 = 512;
 
 impl Default for Allowance {
     /// Some 250 decisions a second with a script of 2 ms, ten times as many for those who come together.
     fn default() -> Self {
-        Self { cpu_percent: 50, calls_per_second: 5_000 }
+        Self { cpu_percent: 50, calls_per_second: 5_000, memory_mib: MEMORY_MIB }
     }
 }
 
@@ -33,6 +43,8 @@ pub struct Quota {
     clock: Monotonic,
     allowance: Allowance,
     left: Mutex<Left>,
+    /// Bytes that the calls that run now have.
+    memory: AtomicUsize,
 }
 
 struct Left {
@@ -43,13 +55,16 @@ struct Left {
     calls: i64,
 }
 
+/// Bytes in one of memory's units.
+const MIB: usize = 1024 * 1024;
+
 /// Billionths in one.
 const UNIT: i64 = 1_000_000_000;
 
 impl Quota {
     pub fn new(allowance: Allowance, clock: Monotonic) -> Self {
         let left = Mutex::new(Left { at: clock(), cpu: most_cpu(allowance), calls: most_calls(allowance) });
-        Self { clock, allowance, left }
+        Self { clock, allowance, left, memory: AtomicUsize::new(0) }
     }
 
     /// May another call be made? Takes it from the calls if so.
@@ -60,7 +75,7 @@ impl Quota {
         let refused = |what: String| Err(ExtensionError::Quota { path: path.to_owned(), what });
         let mut left = self.left.lock();
         self.refill(&mut left);
-        let Allowance { cpu_percent, calls_per_second } = self.allowance;
+        let Allowance { cpu_percent, calls_per_second, .. } = self.allowance;
         if left.cpu <= 0 {
             return refused(format!("{cpu_percent} % of a processor"));
         }
@@ -78,11 +93,34 @@ impl Quota {
         left.cpu = left.cpu.saturating_sub(cost);
     }
 
+    /// Takes so much more memory for a call that runs; false, and nothing taken, where it is not to be had.
+    pub fn take_memory(&self, bytes: usize) -> bool {
+        let most = usize::try_from(self.allowance.memory_mib).unwrap_or(usize::MAX).saturating_mul(MIB);
+        let more = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= most);
+        self.memory.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// What was taken, when its call has ended.
+    pub fn give_memory_back(&self, bytes: usize) {
+        self.memory.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that the calls that run now have.
+    pub fn memory_taken(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// The error for who was refused memory.
+    pub fn out_of_memory(&self, path: &str) -> ExtensionError {
+        let what = format!("{} MiB of memory (memory_mib_per_tenant)", self.allowance.memory_mib);
+        ExtensionError::Quota { path: path.to_owned(), what }
+    }
+
     fn refill(&self, left: &mut Left) {
         let now = (self.clock)();
         let passed = i64::try_from(now.saturating_sub(left.at).as_nanos()).unwrap_or(i64::MAX);
         left.at = now;
-        let Allowance { cpu_percent, calls_per_second } = self.allowance;
+        let Allowance { cpu_percent, calls_per_second, .. } = self.allowance;
         let cpu = passed / 100 * i64::from(cpu_percent);
         left.cpu = left.cpu.saturating_add(cpu).min(most_cpu(self.allowance));
         left.calls = left
@@ -117,7 +155,8 @@ mod tests {
 
     #[test]
     fn slow_calls_get_their_share_of_a_processor_and_no_more() {
-        let (quota, millis) = hand_clock(Allowance { cpu_percent: 50, calls_per_second: 1_000_000 });
+        let (quota, millis) =
+            hand_clock(Allowance { cpu_percent: 50, calls_per_second: 1_000_000, ..Allowance::default() });
         // 15 ms each, as fast as it may, for a hundred seconds.
         let mut used = Duration::ZERO;
         for _ in 0..100_000 {
@@ -133,7 +172,7 @@ mod tests {
 
     #[test]
     fn many_calls_get_their_number_and_no_more() {
-        let (quota, millis) = hand_clock(Allowance { cpu_percent: 100, calls_per_second: 10 });
+        let (quota, millis) = hand_clock(Allowance { cpu_percent: 100, calls_per_second: 10, ..Allowance::default() });
         let granted = |calls: usize| (0..calls).filter(|_| quota.admit("x").is_ok()).count();
         assert_eq!(granted(1_000), 10 * SAVED_SECONDS as usize);
         millis.fetch_add(100, Ordering::Relaxed);

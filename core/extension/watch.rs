@@ -21,7 +21,8 @@ use super::{
 
 pub struct Watch {
     clock: Monotonic,
-    allowance: Allowance,
+    /// None: extensions that somebody runs by hand, who waits for them himself.
+    allowance: Option<Allowance>,
     /// By configuration too: what fails with one may do well with another.
     standings: Shared<(Label, String), Standing>,
     figures: Shared<Label, Figures>,
@@ -65,7 +66,7 @@ impl<K: Eq + Hash, V> Shared<K, V> {
 }
 
 impl Watch {
-    pub fn new(allowance: Allowance, clock: &Monotonic) -> Self {
+    pub fn new(allowance: Option<Allowance>, clock: &Monotonic) -> Self {
         Self {
             clock: Arc::clone(clock),
             allowance,
@@ -91,18 +92,17 @@ impl Watch {
         self.logs.get(tenant)
     }
 
-    /// Every version of a tenant's that is in use, by name.
-    pub fn seen(&self, tenant: &str) -> Vec<Insight> {
+    /// Every version that is in use, of one tenant or of all, by name.
+    pub fn seen(&self, tenant: Option<&str>) -> Vec<Insight> {
+        let asked = |label: &Label| tenant.is_none_or(|tenant| label.tenant == tenant);
         let figures = self.figures.0.lock();
-        let known = figures.iter().filter(|(label, _)| label.tenant == tenant);
+        let known = figures.iter().filter(|(label, _)| asked(label));
         let known: Vec<_> = known.filter_map(|(label, figures)| Some((label.clone(), figures.upgrade()?))).collect();
         drop(figures);
         let standings = self.standings.0.lock();
         let open: HashSet<&Label> = standings
             .iter()
-            .filter(|((label, _), standing)| {
-                label.tenant == tenant && standing.upgrade().is_some_and(|of| of.is_open())
-            })
+            .filter(|((label, _), standing)| asked(label) && standing.upgrade().is_some_and(|of| of.is_open()))
             .map(|((label, _), _)| label)
             .collect();
         let insight = |(of, figures): (Label, Arc<Figures>)| Insight {
@@ -111,14 +111,15 @@ impl Watch {
             of,
         };
         let mut all: Vec<Insight> = known.into_iter().map(insight).collect();
-        all.sort_by(|a, b| {
-            (&a.of.extension, a.of.point, &a.of.version).cmp(&(&b.of.extension, b.of.point, &b.of.version))
+        all.sort_by_cached_key(|Insight { of, .. }| {
+            (of.tenant.clone(), of.extension.clone(), of.point, of.version.clone())
         });
         all
     }
 
-    pub fn quota(&self, tenant: &str) -> Arc<Quota> {
-        self.quotas.get_or(tenant.to_owned(), || Quota::new(self.allowance, Arc::clone(&self.clock)))
+    pub fn quota(&self, tenant: &str) -> Option<Arc<Quota>> {
+        let allowance = self.allowance?;
+        Some(self.quotas.get_or(tenant.to_owned(), || Quota::new(allowance, Arc::clone(&self.clock))))
     }
 }
 
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_version_is_known_again_while_somebody_has_it_and_forgotten_then() {
-        let watch = Watch::new(Allowance::default(), &monotonic());
+        let watch = Watch::new(None, &monotonic());
         let label = |version: &str| Label {
             tenant: "acme".to_owned(),
             extension: "x.rhai".to_owned(),

@@ -37,6 +37,9 @@ const MICROS_PER_HOUR: i64 = 3_600_000_000;
 /// What is summed up: since when, and by what.
 type Sort = (CounterPeriod, Option<CounterSubject>);
 
+/// One sum of a [`Sort`], by which counters are found.
+type Counter = (CounterPeriod, Option<(CounterSubject, Slug)>);
+
 /// A tenant's counters: those that some extension may read.
 #[derive(Default)]
 pub struct CounterBoard {
@@ -51,7 +54,7 @@ struct Values {
     at: Moment,
     sorts: BTreeSet<Sort>,
     /// In the order of [`Counted::ALL`]. Those that are nought are left out.
-    numbers: HashMap<(CounterPeriod, Option<(CounterSubject, Slug)>), [i64; Counted::ALL.len()]>,
+    numbers: HashMap<Counter, [i64; Counted::ALL.len()]>,
 }
 
 impl CounterView for Values {

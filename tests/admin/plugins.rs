@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use super::{api::Api, guests};
 use crate::harness::Answer;
 
-const PATH: &str = "/tenants/acme/extensions/scripts/plugins/fill.wasm";
+pub const PATH: &str = "/tenants/acme/extensions/scripts/plugins/fill.wasm";
 
-async fn upload(api: &Api, path: &str, kind: &str, body: Vec<u8>) -> Answer {
+pub async fn upload(api: &Api, path: &str, kind: &str, body: Vec<u8>) -> Answer {
     let url = format!("{}/api/v1/admin{path}", api.base);
     let request = api.client().put(url).header("x-api-key", &api.platform).header("content-type", kind).body(body);
     crate::harness::read(request.send().await.expect("an answer")).await
 }
 
-async fn figures(api: &Api) -> Vec<Value> {
+pub async fn figures(api: &Api) -> Vec<Value> {
     api.get("/tenants/acme/extensions/figures").await.ok()["items"].as_array().cloned().unwrap_or_default()
 }
 

@@ -11,6 +11,11 @@ use sha2::{Digest, Sha256};
 
 /// The component of a language's template for a point: what `cuetone plugin new` and `build` make.
 pub fn template(language: Language, point: Point) -> Vec<u8> {
+    changed(language, point, &[])
+}
+
+/// The same with other sources: in each file, `from` stands once and becomes `to`.
+pub fn changed(language: Language, point: Point, changes: &[(&str, &str, &str)]) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let project = folder.path().join("starter");
     let of = match point {
@@ -20,6 +25,12 @@ pub fn template(language: Language, point: Point) -> Vec<u8> {
         Point::Sink => cuetone_build::Point::Sink,
     };
     let mut files = new_project(&project, "starter", of, language).expect("a project");
+    for (file, from, to) in changes {
+        let path = project.join(file);
+        let text = fs::read_to_string(&path).expect("a source of the template");
+        assert_eq!(text.matches(from).count(), 1, "{from}\n{text}");
+        fs::write(&path, text.replace(from, to)).expect("changed");
+    }
     files.sort();
     let mut hash = Sha256::new();
     for file in &files {

@@ -75,9 +75,9 @@ async fn an_orderly_end_writes_every_event_that_was_answered() {
 }
 
 /// The binary, in a process of its own.
-struct Process {
-    child: Child,
-    base: String,
+pub struct Process {
+    pub child: Child,
+    pub base: String,
     log: mpsc::Receiver<String>,
 }
 
@@ -89,7 +89,7 @@ impl Drop for Process {
 }
 
 impl Process {
-    fn start(arguments: &[&str], variables: &[(&str, String)]) -> Self {
+    pub fn start(arguments: &[&str], variables: &[(&str, String)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cuetone"));
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).envs(variables.iter().cloned());
         let mut child =

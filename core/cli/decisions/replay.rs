@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     decision::{self, ChannelPolicy, DecisionRecord, Difference, MountedFill, MountedRule, RecordedResult},
     domain::{ExtensionRef, Money, OnError, Slug, Span},
-    extension::{Extensions, Loaded, Point, ScriptSource, monotonic, rhai::Script},
+    extension::{Extensions, Loaded, Point, ScriptSource, monotonic},
     registry::{self, Compiled},
     store::{Store, TenantScope},
 };
@@ -154,8 +154,7 @@ impl Substitute {
 }
 
 fn mount(extensions: &Extensions, path: &str, text: String, tenant: &Slug) -> anyhow::Result<Mounted> {
-    let point = Script::guess_point(extensions.host(), ScriptSource { name: path, text: &text })?;
-    let point = point.with_context(|| format!("{path}: a script to replay with defines `target` or `fill`"))?;
+    let point = extensions.try_script(ScriptSource { name: path, text: &text }, None)?.point;
     let scripts = [(path.to_owned(), text)].into();
     let source = ExtensionRef::File(path.to_owned());
     match point {
@@ -174,7 +173,7 @@ fn mount(extensions: &Extensions, path: &str, text: String, tenant: &Slug) -> an
             let Loaded { name, version, extension } = extensions.load_fill(&source, &scripts, tenant.as_str())?;
             Ok(Mounted::Fill(MountedFill { name, version, counters: Arc::default(), strategy: extension }))
         }
-        Point::Detect | Point::Sink => bail!("{path}: {point} scripts take no part in decisions"),
+        Point::Detect | Point::Sink => bail!("{path}: {point} extensions take no part in decisions"),
     }
 }
 

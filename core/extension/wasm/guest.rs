@@ -8,6 +8,7 @@ use crate::extension::{
     Counters,
     limits::{MAX_LOG_BYTES, MAX_LOG_LINES},
     logs::{Level, TenantLog},
+    quota::Quota,
 };
 
 /// Where a plugin's log lines go.
@@ -30,8 +31,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub fn new(config: Arc<str>, counters: Counters, log: LogTarget, memory_bytes: usize, began: Duration) -> Self {
-        let memory = MemoryLimit { allowed: memory_bytes, now: 0, peak: 0 };
+    pub fn new(config: Arc<str>, counters: Counters, log: LogTarget, memory: MemoryLimit, began: Duration) -> Self {
         Self { config, counters, log, lines: 0, memory, began }
     }
 
@@ -65,12 +65,29 @@ impl Guest {
     }
 }
 
-/// Memory of one call, over all the memories of its instances.
+/// Memory of one call, over all the memories of its instances. What it took of its tenant's is given back when it is
+/// dropped: however the call ends.
 pub struct MemoryLimit {
     allowed: usize,
+    tenant: Option<Arc<Quota>>,
     now: usize,
     /// The most that it had at a time, in bytes.
     pub peak: usize,
+}
+
+impl MemoryLimit {
+    /// `tenant` also has to have what the call takes, if there is one.
+    pub fn new(allowed: usize, tenant: Option<Arc<Quota>>) -> Self {
+        Self { allowed, tenant, now: 0, peak: 0 }
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        if let Some(tenant) = &self.tenant {
+            tenant.give_memory_back(self.now);
+        }
+    }
 }
 
 /// Why growing was refused: found again in the error that stops the call.
@@ -80,15 +97,24 @@ pub struct OutOfMemory {
     pub allowed: usize,
 }
 
+/// Growing was refused because its tenant's plugins have all that they may have together.
+#[derive(Debug, thiserror::Error)]
+#[error("the tenant's memory")]
+pub struct TenantOutOfMemory;
+
 /// Entries of one table: functions that are called through pointers. Python's interpreter has 9,000.
 pub const MAX_TABLE_ELEMENTS: usize = 20_000;
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let now = self.now.saturating_add(desired.saturating_sub(current));
+        let more = desired.saturating_sub(current);
+        let now = self.now.saturating_add(more);
         if now > self.allowed {
             // Refusing by -1 would let the plugin go on and fail later with a message of its own: this one names the cause.
             return Err(wasmtime::Error::new(OutOfMemory { allowed: self.allowed }));
+        }
+        if self.tenant.as_ref().is_some_and(|tenant| !tenant.take_memory(more)) {
+            return Err(wasmtime::Error::new(TenantOutOfMemory));
         }
         self.now = now;
         self.peak = self.peak.max(now);

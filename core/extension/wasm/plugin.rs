@@ -15,7 +15,7 @@ use wasmtime::{
 
 use super::{
     engine::Host,
-    guest::{Guest, LogTarget, OutOfMemory},
+    guest::{Guest, LogTarget, MemoryLimit, OutOfMemory, TenantOutOfMemory},
     inspect::inspect,
     metadata::Metadata,
     ticker::TICK,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::domain::CounterGrant;
 use crate::extension::{
-    Counters, ExtensionError, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog, sample,
+    Counters, ExtensionError, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog, quota::Quota, sample,
 };
 
 /// Memory of a plugin in a compiled language. A batch of 500 events takes less than 2 MB.
@@ -89,6 +89,8 @@ pub struct Plugin {
     keep_log: bool,
     /// Where the memory of its calls is noted.
     figures: Option<Arc<Figures>>,
+    /// Whose memory its calls take.
+    quota: Option<Arc<Quota>>,
     config: Arc<ConfigText>,
 }
 
@@ -129,6 +131,7 @@ impl Plugin {
             log: None,
             keep_log: false,
             figures: None,
+            quota: None,
             config: Arc::default(),
         })
     }
@@ -151,6 +154,13 @@ impl Plugin {
     #[must_use]
     pub fn noted_in(mut self, figures: Arc<Figures>) -> Self {
         self.figures = Some(figures);
+        self
+    }
+
+    /// What its calls have of memory, they take from there. Without it, only the limit of each call holds.
+    #[must_use]
+    pub fn within(mut self, quota: Option<Arc<Quota>>) -> Self {
+        self.quota = quota;
         self
     }
 
@@ -224,8 +234,8 @@ impl Plugin {
             Some(log) if !self.keep_log => LogTarget::Tenant(Arc::clone(log), Arc::clone(&self.path)),
             _ => LogTarget::Keep(Vec::new()),
         };
-        let guest =
-            Guest::new(self.config_text(config), counters.asking(&self.asked), log, self.budget.memory_bytes, began);
+        let memory = MemoryLimit::new(self.budget.memory_bytes, self.quota.clone());
+        let guest = Guest::new(self.config_text(config), counters.asking(&self.asked), log, memory, began);
         let mut store = Store::new(&self.host.engine, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(self.answer_bytes());
@@ -277,6 +287,9 @@ impl Plugin {
         let path = self.path.to_string();
         if let Some(OutOfMemory { allowed }) = error.downcast_ref() {
             return ExtensionError::Limit { path, what: format!("{} MiB of memory", allowed / 1024 / 1024) };
+        }
+        if let (Some(TenantOutOfMemory), Some(quota)) = (error.downcast_ref(), &self.quota) {
+            return quota.out_of_memory(&path);
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => ExtensionError::Deadline { path, limit: self.budget.deadline },

@@ -14,8 +14,8 @@ use wit_parser::Resolve;
 
 use super::{Host, Plugin, metadata::SECTION, plugin::Ran, v1};
 use crate::extension::{
-    Candidate, Counters, ExtensionError, FillInput, FillStrategy, Guarded, Point, RuleInput, Verdict, call::Label,
-    limits, monotonic, sample,
+    Allowance, Candidate, Counters, ExtensionError, FillInput, FillStrategy, Guarded, Point, RuleInput, Verdict,
+    call::Label, limits, monotonic, quota::Quota, sample,
 };
 
 fn host() -> &'static Arc<Host> {
@@ -75,6 +75,10 @@ fn described(component: Vec<u8>, change: impl FnOnce(&mut Value)) -> Vec<u8> {
 /// A fill strategy whose function has this body. What it answers stands in memory at 64: `result<list<u32>, string>` is
 /// a byte that is 0 for a list, and at 68 and 72 where the list is and how long.
 fn filler(body: &str) -> Vec<u8> {
+    described(fill_component(body), |_| {})
+}
+
+fn fill_component(body: &str) -> Vec<u8> {
     let core = format!(
         r#"(module
             (import "cuetone:extension/log@1.0.0" "log" (func $log (param i32 i32 i32)))
@@ -98,7 +102,7 @@ fn filler(body: &str) -> Vec<u8> {
             (func $deep (param i32) (result i32) (i32.add (call $deep (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
             (func (export "cuetone:extension/fill@1.0.0#fill") (param $input i32) (result i32) {body}))"#
     );
-    described(component(Point::Fill, &core), |_| {})
+    component(Point::Fill, &core)
 }
 
 fn load(bytes: &[u8], point: Point) -> Result<Plugin, ExtensionError> {
@@ -177,6 +181,84 @@ fn every_kind_of_harm_is_stopped_in_time_and_named() {
         assert!(took < Duration::from_millis(100), "{name} was stopped after {took:?}");
         println!("{name}: {took:?}: {error}");
     }
+}
+
+/// What a tenant with 16 MiB for all its plugins may use.
+fn small_quota() -> Arc<Quota> {
+    Arc::new(Quota::new(Allowance { memory_mib: 16, ..Allowance::default() }, monotonic()))
+}
+
+/// A strategy that grows to so many pages of 64 KiB and then does `body`.
+fn growing(pages: usize, body: &str, quota: &Arc<Quota>) -> Arc<Plugin> {
+    let grow = format!("(drop (memory.grow (i32.const {}))) {body}", pages - 2);
+    let plugin = load(&filler(&grow), Point::Fill).expect("it loads");
+    Arc::new(plugin.keep_log().within(Some(Arc::clone(quota))))
+}
+
+const TEN_MIB: usize = 160;
+const NOTHING: &str = "(call $answer (i32.const 0) (i32.const 0))";
+
+#[test]
+fn calls_at_the_same_time_share_their_tenants_memory_and_nobody_elses() {
+    let (ours, theirs) = (small_quota(), small_quota());
+    let strategy = |quota: &Arc<Quota>| v1::Fill::new(growing(TEN_MIB, NOTHING, quota)).expect("a strategy");
+    let (second, stranger) = (strategy(&ours), strategy(&theirs));
+    // The first is made with 10 MiB and, while it has them, the others are asked.
+    let core = r#"(module (memory (export "memory") 160)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+        (func (export "cuetone:extension/fill@1.0.0#fill") (param i32) (result i32) (i32.const 64)))"#;
+    let first = load(&described(component(Point::Fill, core), |_| {}), Point::Fill).expect("it loads");
+    let meanwhile = first.within(Some(Arc::clone(&ours))).call(&json!({}), &Counters::default(), |_, _| {
+        assert_eq!(ours.memory_taken(), TEN_MIB * 65536);
+        Ok(Ok((asked(&second), asked(&stranger))))
+    });
+    let (refused, answered) = meanwhile.expect("the first has what it wants").answer;
+    let error = refused.expect_err("20 MiB of 16");
+    assert_eq!(error.kind(), "quota");
+    assert!(error.to_string().contains("16 MiB of memory (memory_mib_per_tenant)"), "{error}");
+    assert_eq!(answered.expect("another tenant's").answer, Vec::<usize>::new());
+    // After them, each has room again.
+    assert_eq!((ours.memory_taken(), theirs.memory_taken()), (0, 0));
+    asked(&second).expect("the first is gone");
+}
+
+#[test]
+fn memory_is_given_back_however_a_call_ends() {
+    let quota = small_quota();
+    let ends = [
+        (NOTHING, None),
+        ("unreachable", Some("trap")),
+        ("(loop $again (br $again)) unreachable", Some("deadline")),
+        ("(drop (memory.grow (i32.const 200))) (call $answer (i32.const 0) (i32.const 0))", Some("limit")),
+        ("(call $answer (i32.const 3) (i32.const 1))", Some("answer")),
+    ];
+    for (body, kind) in ends {
+        let strategy = v1::Fill::new(growing(TEN_MIB, body, &quota)).expect("a strategy");
+        assert_eq!(asked(&strategy).err().map(|error| error.kind()), kind, "{body}");
+        assert_eq!(quota.memory_taken(), 0, "{body}");
+    }
+    let plugin = growing(TEN_MIB, NOTHING, &quota);
+    let lost = std::thread::spawn(move || {
+        plugin.call::<()>(&json!({}), &Counters::default(), |_, _| panic!("a bug in the host"))
+    })
+    .join();
+    assert!(lost.is_err());
+    assert_eq!(quota.memory_taken(), 0, "after a panic of the host's");
+}
+
+#[test]
+fn who_claims_more_by_its_language_gets_what_its_tenant_has_and_its_breaker_stays_closed() {
+    let body = "(loop $more (drop (memory.grow (i32.const 16))) (br $more)) unreachable";
+    let bytes = described(fill_component(body), |metadata| metadata["language"] = json!("python"));
+    let quota = small_quota();
+    let greedy = load(&bytes, Point::Fill).expect("it loads").within(Some(Arc::clone(&quota)));
+    assert!(greedy.budget().memory_bytes > 16 * 1024 * 1024);
+    let greedy = guarded(v1::Fill::new(Arc::new(greedy)).expect("a strategy"));
+    for _ in 0..2 * limits::BREAKER_FAILURES {
+        let error = sample::fill(&json!({}), |input| greedy.fill(input)).expect_err("more than its tenant has");
+        assert_eq!(error.kind(), "quota", "{error}");
+    }
+    assert!(!greedy.is_open());
 }
 
 #[test]

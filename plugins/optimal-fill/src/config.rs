@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use cuetone_plugin::config as settings;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny},
-};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use thiserror::Error;
 
 use crate::{piece::MAX_SLOTS, slots::Position};
@@ -134,19 +131,10 @@ pub enum ConfigError {
     NoBids(usize),
 }
 
-/// A channel has one configuration for its detector and its fill strategy. Where both take some, each has its own part,
-/// under its name.
-#[derive(Deserialize)]
-struct Parts<T> {
-    #[serde(rename = "optimal-fill")]
-    own: T,
-}
-
 impl Config {
     /// As the tenant wrote it.
     pub fn read() -> Result<Self, String> {
-        let in_parts = settings::read::<Parts<Option<IgnoredAny>>>()?.own.is_some();
-        let config = if in_parts { settings::read::<Parts<Self>>()?.own } else { settings::read::<Self>()? };
+        let config: Self = settings::read_part("optimal-fill")?;
         config.check().map_err(|error| error.to_string())
     }
 

@@ -9,15 +9,80 @@ pub fn text() -> String {
     return crate::testing::config();
 }
 
-/// The configuration as a type of the plugin's; `null` counts as `{}`. Give the type `#[serde(default)]` for what may be
-/// left out. An error names the field: "config: `score`: invalid type: string "high", expected f64".
+/// The configuration as a type of the plugin's; `null` counts as `{}`, a list is refused. Give the type `#[serde(default)]`
+/// for what may be left out. An error names the field: "config: `score`: invalid type: string "high", expected f64".
 #[cfg(feature = "serde")]
 pub fn read<T: serde::de::DeserializeOwned>() -> Result<T, String> {
-    let text = match text() {
+    let text = written();
+    // Serde takes a list for a struct whose fields it names in order, and an empty one for a struct of defaults.
+    if text.trim_start().starts_with('[') {
+        return Err("config: it is a list; write names with their values".to_owned());
+    }
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&text)).map_err(problem)
+}
+
+/// The plugin's own part of a configuration that it shares: a channel has one for its detector and its fill strategy, and
+/// where both take some, each has its part under its name. Without a part of that name, or with `null` in it, all is the
+/// plugin's, as [`read`] has it.
+#[cfg(feature = "serde")]
+pub fn read_part<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
+    use serde::de::DeserializeSeed as _;
+
+    let text = written();
+    if !text.trim_start().starts_with('{') {
+        return read();
+    }
+    let mut track = serde_path_to_error::Track::new();
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    let part = Part { name, of: std::marker::PhantomData }.deserialize(tracked);
+    let part = part.map_err(|error| problem(serde_path_to_error::Error::new(track.path(), error)))?;
+    part.map_or_else(read, Ok)
+}
+
+#[cfg(feature = "serde")]
+fn written() -> String {
+    match text() {
         absent if absent == "null" => "{}".to_owned(),
         written => written,
-    };
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&text)).map_err(problem)
+    }
+}
+
+/// Reads one entry of a map and passes over the others.
+#[cfg(feature = "serde")]
+struct Part<'n, T> {
+    name: &'n str,
+    of: std::marker::PhantomData<T>,
+}
+
+#[cfg(feature = "serde")]
+impl<'de, T: serde::Deserialize<'de>> serde::de::DeserializeSeed<'de> for Part<'_, T> {
+    type Value = Option<T>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de, T: serde::Deserialize<'de>> serde::de::Visitor<'de> for Part<'_, T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("names with their values")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
+        let mut part = None;
+        while let Some(name) = map.next_key::<String>()? {
+            if name == self.name {
+                part = map.next_value()?;
+            } else {
+                map.next_value::<serde::de::IgnoredAny>()?;
+            }
+        }
+        Ok(part)
+    }
 }
 
 /// Without the line and the column: the tenant wrote YAML and never sees this JSON.
@@ -72,5 +137,31 @@ mod tests {
         );
         assert_eq!(error("7"), "config: invalid type: integer `7`, expected struct Optional");
         assert_eq!(with_config("null", super::read::<Required>).unwrap_err(), "config: `url` is missing");
+    }
+
+    #[test]
+    fn a_list_is_no_configuration_of_defaults() {
+        let refused = "config: it is a list; write names with their values";
+        for list in ["[]", " [3, []]"] {
+            assert_eq!(with_config(list, super::read::<Optional>).unwrap_err(), refused);
+            assert_eq!(with_config(list, || super::read_part::<Optional>("mine")).unwrap_err(), refused);
+        }
+    }
+
+    #[test]
+    fn a_part_is_read_where_there_is_one_and_else_the_whole() {
+        let read = |config| with_config(config, || super::read_part::<Optional>("mine"));
+        let score = |score| Ok(Optional { score, ..Optional::default() });
+        assert_eq!(read(r#"{"theirs": {"score": "x"}, "mine": {"score": 2}, "score": 7}"#), score(2.0));
+        assert_eq!(read(r#"{"score": 7}"#), score(7.0));
+        assert_eq!(read(r#"{"mine": null, "score": 7}"#), score(7.0));
+        assert_eq!((read("{}"), read("null")), (score(0.0), score(0.0)));
+        assert_eq!(
+            read(r#"{"mine": {"score": "high"}}"#).unwrap_err(),
+            "config: `mine.score`: invalid type: string \"high\", expected f64"
+        );
+        assert_eq!(read("7").unwrap_err(), "config: invalid type: integer `7`, expected struct Optional");
+        let missing = with_config(r#"{"mine": {}}"#, || super::read_part::<Required>("mine")).unwrap_err();
+        assert_eq!(missing, "config: `url` is missing");
     }
 }

@@ -172,7 +172,7 @@ fn extensions(all: &mut Components) {
             ),
             ("calls!", count("Made and refused.")),
             ("answered!", count("Those with an answer.")),
-            ("failed!", count("Those without: the fallback of the point answered.")),
+            ("failed!", count("Those without: the fallback of the point answered, so these are the fallbacks too.")),
             (
                 "errors!",
                 json!({"type": "object", "additionalProperties": {"type": "integer"},
