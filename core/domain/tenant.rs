@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ad, Campaign, Channel, CustomType, ExtensionRef, Slug};
+use super::{Ad, Campaign, Channel, CustomType, ExtensionRef, Slug, Text};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -140,5 +140,5 @@ pub struct TenantManifest {
     pub sinks: Vec<ExtensionUse>,
     pub trial: Option<Trial>,
     /// Script text by the path used in the bundle (`rules/kids.rhai`).
-    pub scripts: BTreeMap<String, String>,
+    pub scripts: BTreeMap<String, Text>,
 }

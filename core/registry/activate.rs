@@ -7,7 +7,8 @@ use crate::{
     bundle::{self, BundleError, BundleErrors, BundleFiles, Places},
     decision::{CandidateIndex, ChannelPolicy, MountedFill, MountedRule},
     domain::{
-        CampaignLimits, CampaignStatus, Channel, ExtensionRef, ExtensionUse, OnError, TenantManifest, Terms, Trial,
+        CampaignLimits, CampaignStatus, Channel, ExtensionRef, ExtensionUse, OnError, TenantManifest, Terms, Text,
+        Trial,
     },
     extension::{BreakDetector, ExtensionError, Extensions, Loaded, TrackingSink, secrets},
 };
@@ -181,7 +182,7 @@ fn mount_trial(
 fn mount_fill(
     extensions: &Extensions,
     channel: &Channel,
-    scripts: &BTreeMap<String, String>,
+    scripts: &BTreeMap<String, Text>,
     tenant: &str,
 ) -> Result<MountedFill, ExtensionError> {
     let loaded = extensions.trying_with(&channel.config).load_fill(&channel.fill, scripts, tenant)?;
@@ -191,7 +192,7 @@ fn mount_fill(
 fn mount_rule(
     extensions: &Extensions,
     mounted: &ExtensionUse,
-    scripts: &BTreeMap<String, String>,
+    scripts: &BTreeMap<String, Text>,
     tenant: &str,
 ) -> Result<MountedRule, ExtensionError> {
     let loaded = extensions.trying_with(&mounted.config).load_targeting(&mounted.source, scripts, tenant)?;

@@ -155,7 +155,7 @@ impl Substitute {
 fn mount(extensions: &Extensions, path: &str, text: String, tenant: &Slug) -> anyhow::Result<Mounted> {
     let point = Script::guess_point(extensions.host(), ScriptSource { name: path, text: &text })?;
     let point = point.with_context(|| format!("{path}: a script to replay with defines `target` or `fill`"))?;
-    let scripts = [(path.to_owned(), text)].into();
+    let scripts = [(path.to_owned(), text.into())].into();
     let source = ExtensionRef::File(path.to_owned());
     match point {
         Point::Targeting => {
