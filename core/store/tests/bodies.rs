@@ -164,7 +164,7 @@ async fn changes_that_bring_the_same_bodies_at_once_do_not_wait_for_each_other_f
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..8usize {
         let (store, mut texts) = (nodes[task % 2].clone(), texts.clone());
-        texts.rotate_left(task * 3);
+        texts.rotate_left(task * 2);
         tasks.spawn(async move {
             let edits: Vec<Edit> =
                 texts.iter().enumerate().map(|(n, text)| put(Kind::Ad, &n.to_string(), text)).collect();
