@@ -69,7 +69,7 @@ fn read(judge: &Judge, shop: &Shop, body: &[u8]) -> usize {
 }
 
 fn intake(criterion: &mut Criterion) {
-    let files = BundleFiles { files: BTreeMap::from([("tenant.yaml".to_owned(), TENANT.to_owned())]) };
+    let files = BundleFiles { files: BTreeMap::from([("tenant.yaml".to_owned(), TENANT.into())]) };
     let Ok(manifest) = bundle::parse(&files) else { return };
     let shop = Shop { manifest, key: SigningKey::new(&[7; 32]) };
     let Ok(traffic) = TrafficLists::read(None, Some("203.0.113.0/24")) else { return };

@@ -39,7 +39,7 @@ use crate::{
     creatives::Creatives,
     decision::local_time::local_time,
     domain::{Clock, Moment, Slug, TenantManifest},
-    extension::{ExtensionError, Extensions},
+    extension::{Checked, ExtensionError, Extensions},
     ledger::Ledger,
     origin::OriginContext,
     secret::MasterKey,
@@ -97,6 +97,11 @@ impl Registry {
     /// The snapshot of the moment.
     pub fn snapshot(&self) -> arc_swap::Guard<Arc<Snapshot>> {
         self.snapshot.load()
+    }
+
+    /// How often plugins had to be looked at since the start.
+    pub fn checked_plugins(&self) -> Checked {
+        self.parts.extensions.checked_plugins()
     }
 
     /// The day of a moment on a tenant's clock, as `2025-01-15`; of a tenant that is gone, in UTC.
@@ -249,9 +254,13 @@ impl Registry {
         Ok(committed)
     }
 
-    async fn compile(&self, manifest: TenantManifest, places: Places) -> Result<Compiled, RegistryError> {
-        let extensions = self.parts.extensions.clone();
-        let checked = tokio::task::spawn_blocking(move || check(manifest, &places, &extensions));
+    async fn compile(&self, mut manifest: TenantManifest, places: Places) -> Result<Compiled, RegistryError> {
+        let (store, extensions) = (self.parts.store.clone(), self.parts.extensions.clone());
+        let checked = tokio::task::spawn_blocking(move || {
+            // Whichever door it came through: what other tenants have too is held once.
+            manifest.scripts.values_mut().for_each(|text| *text = store.shared(text.clone()));
+            check(manifest, &places, &extensions)
+        });
         checked.await.map_err(|_| RegistryError::Interrupted)?
     }
 

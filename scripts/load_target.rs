@@ -36,7 +36,7 @@ fn main() {
         ["tenant", origin, ads, dir] => {
             let bundle = tenant::bundle(origin, ads.parse().expect("a number"), tenant::Scripts::None);
             for (path, text) in bundle.files {
-                std::fs::write(std::path::Path::new(dir).join(path), text).expect("written");
+                std::fs::write(std::path::Path::new(dir).join(path), text.as_bytes()).expect("written");
             }
         }
         ["open", server, count] => open(server.parse().expect("an address"), count.parse().expect("a number")),

@@ -123,7 +123,7 @@ fn the_order_of_keys_and_the_style_of_yaml_do_not_matter() {
         "channels": [{"hls_manifest_url": "https://cdn.example.com/master.m3u8", "slug": "one"}],
         "tenant": {"slug": "small"},
     });
-    let files = BundleFiles { files: [("tenant.yaml".to_owned(), json.to_string())].into() };
+    let files = BundleFiles { files: [("tenant.yaml".to_owned(), json.to_string().into())].into() };
     assert_eq!(bundle::parse(&files).unwrap(), flow);
 }
 
@@ -151,8 +151,9 @@ fn a_link_out_of_the_folder_is_refused_and_one_inside_is_followed() {
 #[test]
 fn files_that_are_too_large_too_many_or_oddly_named_are_refused() {
     let with = |path: &str, text: String| {
-        let manifest = "tenant: { slug: small }".to_owned();
-        let files = BundleFiles { files: [("tenant.yaml".to_owned(), manifest), (path.to_owned(), text)].into() };
+        let manifest = "tenant: { slug: small }".into();
+        let files =
+            BundleFiles { files: [("tenant.yaml".to_owned(), manifest), (path.to_owned(), text.into())].into() };
         bundle::parse(&files).map(drop).map_err(|errors| errors.to_string())
     };
     assert_eq!(with("rules/a.rhai", "x".repeat(bundle::MAX_FILE_BYTES)), Ok(()));
@@ -161,8 +162,8 @@ fn files_that_are_too_large_too_many_or_oddly_named_are_refused() {
     for bad in ["../a.rhai", "/etc/a.rhai", "rules//a.rhai", "a\\b.rhai", "./a.rhai", "c:a.rhai"] {
         assert!(with(bad, String::new()).unwrap_err().contains("not a plain relative path"), "{bad}");
     }
-    let mut files = BundleFiles { files: [("tenant.yaml".to_owned(), "tenant: { slug: small }".to_owned())].into() };
-    files.files.extend((0..bundle::MAX_FILES).map(|at| (format!("{at}.rhai"), String::new())));
+    let mut files = BundleFiles { files: [("tenant.yaml".to_owned(), "tenant: { slug: small }".into())].into() };
+    files.files.extend((0..bundle::MAX_FILES).map(|at| (format!("{at}.rhai"), "".into())));
     assert!(bundle::parse(&files).unwrap_err().to_string().contains("too many files"));
 }
 
@@ -170,7 +171,7 @@ fn files_that_are_too_large_too_many_or_oddly_named_are_refused() {
 fn a_hundred_errors_are_reported_and_the_rest_counted() {
     let ads = "  - {}\n".repeat(200);
     let manifest = format!("tenant: {{ slug: small }}\nads:\n{ads}");
-    let files = BundleFiles { files: [("tenant.yaml".to_owned(), manifest)].into() };
+    let files = BundleFiles { files: [("tenant.yaml".to_owned(), manifest.into())].into() };
     let errors = bundle::parse(&files).unwrap_err();
     assert_eq!(errors.as_slice().len(), bundle::MAX_ERRORS + 1);
     assert!(errors.to_string().ends_with("and 500 more errors"), "{errors}");

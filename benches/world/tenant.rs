@@ -50,7 +50,7 @@ pub fn bundle(origin: &str, ads: usize, scripts: Scripts) -> BundleFiles {
             let _ = writeln!(yaml, "    - {{ use: shipped:targeting/{name} }}");
         }
     }
-    BundleFiles { files: [("tenant.yaml".to_owned(), yaml)].into() }
+    BundleFiles { files: [("tenant.yaml".to_owned(), yaml.into())].into() }
 }
 
 /// A television in the country that the ads are for.

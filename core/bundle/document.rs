@@ -19,7 +19,7 @@ use super::{
     reader::{Context, Item, Node},
     refs, render, tenant,
 };
-use crate::domain::{Ad, Campaign, Channel, Slug, Tenant, TenantManifest};
+use crate::domain::{Ad, Campaign, Channel, Slug, Tenant, TenantManifest, Text};
 
 /// The lists of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,7 +61,7 @@ pub struct Document {
     tenant: Option<Value>,
     items: [Edits<Value>; 3],
     extensions: Option<Value>,
-    scripts: Edits<String>,
+    scripts: Edits<Text>,
 }
 
 impl Document {
@@ -144,7 +144,7 @@ impl Document {
     }
 
     /// Scripts by path.
-    pub fn scripts(&self) -> BTreeMap<String, String> {
+    pub fn scripts(&self) -> BTreeMap<String, Text> {
         let mut scripts = self.base.as_ref().map(|base| base.scripts.clone()).unwrap_or_default();
         for (path, text) in &self.scripts {
             match text {
@@ -154,8 +154,8 @@ impl Document {
         }
         scripts
     }
-    pub fn set_script(&mut self, path: &str, text: String) {
-        self.scripts.insert(path.to_owned(), Some(text));
+    pub fn set_script(&mut self, path: &str, text: impl Into<Text>) {
+        self.scripts.insert(path.to_owned(), Some(text.into()));
     }
     /// False if there is no such script.
     pub fn remove_script(&mut self, path: &str) -> bool {
@@ -192,7 +192,7 @@ impl Document {
     /// Reads what was edited and checks the whole.
     pub fn into_manifest(self) -> Result<TenantManifest, BundleErrors> {
         let mut files = BundleFiles { files: self.scripts() };
-        files.files.insert(MANIFEST_FILE.to_owned(), String::new());
+        files.files.insert(MANIFEST_FILE.to_owned(), Text::default());
         files.check()?;
         files.files.remove(MANIFEST_FILE);
         let declared = Section::ALL.map(|section| {

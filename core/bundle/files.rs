@@ -16,7 +16,10 @@ use super::{
     packed::{is_plugin, pack},
     render,
 };
-use crate::{domain::TenantManifest, secret::hex};
+use crate::{
+    domain::{TenantManifest, Text},
+    secret::hex,
+};
 
 /// The file that makes a folder a bundle.
 pub const MANIFEST_FILE: &str = "tenant.yaml";
@@ -24,7 +27,7 @@ pub const MANIFEST_FILE: &str = "tenant.yaml";
 /// Relative path (with `/`) → text; plugins are packed.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct BundleFiles {
-    pub files: BTreeMap<String, String>,
+    pub files: BTreeMap<String, Text>,
 }
 
 impl BundleFiles {
@@ -70,14 +73,17 @@ impl BundleFiles {
     pub fn of(manifest: &TenantManifest) -> Self {
         let mut files = manifest.scripts.clone();
         // JSON values always have a spelling in YAML.
-        files.insert(MANIFEST_FILE.to_owned(), serde_yaml::to_string(&render::manifest(manifest)).unwrap_or_default());
+        files.insert(
+            MANIFEST_FILE.to_owned(),
+            serde_yaml::to_string(&render::manifest(manifest)).unwrap_or_default().into(),
+        );
         Self { files }
     }
 
     /// SHA-256 over paths and texts, each with its length before it so that no two sets of files look alike.
     pub fn hash(&self) -> String {
         let mut hash = Sha256::new();
-        for part in self.files.iter().flat_map(|(path, text)| [path, text]) {
+        for part in self.files.iter().flat_map(|(path, text)| [path, &**text]) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -89,7 +95,7 @@ impl BundleFiles {
     }
 
     /// Scripts and plugins, by path.
-    pub fn scripts(&self) -> BTreeMap<String, String> {
+    pub fn scripts(&self) -> BTreeMap<String, Text> {
         let scripts = self.files.iter().filter(|(path, _)| path.ends_with(".rhai") || is_plugin(path));
         scripts.map(|(path, text)| (path.clone(), text.clone())).collect()
     }
@@ -97,7 +103,7 @@ impl BundleFiles {
 
 struct Walk {
     root: PathBuf,
-    files: BTreeMap<String, String>,
+    files: BTreeMap<String, Text>,
     errors: Vec<BundleError>,
     entries: usize,
     bytes: usize,
@@ -139,7 +145,7 @@ impl Walk {
         if self.plugin_bytes > MAX_PLUGINS_BYTES {
             return self.error(path, bundle_too_large(), "");
         }
-        self.files.insert(path.into(), text);
+        self.files.insert(path.into(), text.into());
     }
 
     fn names(&self, path: &str) -> io::Result<Vec<String>> {
@@ -188,7 +194,7 @@ impl Walk {
         }
         match fs::read(&target).map(String::from_utf8) {
             Ok(Ok(text)) => {
-                self.files.insert(path.into(), text);
+                self.files.insert(path.into(), text.into());
             }
             Ok(Err(_)) => self.error(path, "this is not UTF-8 text", ""),
             Err(error) => self.error(path, plain(&error), ""),

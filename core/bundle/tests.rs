@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::TenantManifest;
+use crate::domain::{TenantManifest, Text};
 
 const GOOD: &str = include_str!("../../tests/bundles/good-full/tenant.yaml");
 
 fn bundle(text: &str) -> BundleFiles {
     let scripts =
-        ["rules/fill.rhai", "rules/kids.rhai", "rules/kids-2.rhai"].map(|path| (path.to_owned(), String::new()));
+        ["rules/fill.rhai", "rules/kids.rhai", "rules/kids-2.rhai"].map(|path| (path.to_owned(), Text::default()));
     let mut files = BundleFiles { files: scripts.into() };
-    files.files.insert(MANIFEST_FILE.into(), text.to_owned());
+    files.files.insert(MANIFEST_FILE.into(), text.into());
     files
 }
 

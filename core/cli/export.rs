@@ -88,7 +88,7 @@ fn write(out: &Path, files: &BundleFiles, replace: bool) -> anyhow::Result<()> {
             let component = unpack(text).with_context(|| path.display().to_string())?;
             fs::write(&path, component)
         } else {
-            fs::write(&path, text)
+            fs::write(&path, text.as_bytes())
         };
         written.with_context(|| format!("{} cannot be written", path.display()))?;
     }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn bundle(files: &[(&str, &str)]) -> BundleFiles {
-        BundleFiles { files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect() }
+        BundleFiles { files: files.iter().map(|(path, text)| ((*path).to_owned(), (*text).into())).collect() }
     }
 
     #[test]

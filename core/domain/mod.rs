@@ -18,6 +18,7 @@ pub mod money;
 pub mod rule;
 pub mod slug;
 pub mod tenant;
+pub mod text;
 pub mod time;
 pub mod viewer;
 
@@ -38,5 +39,6 @@ pub use slug::Slug;
 pub use tenant::{
     AddressPolicy, ExtensionUse, OnError, Privacy, ReportTime, Status, Tenant, TenantManifest, Trial, TrialMode,
 };
+pub use text::Text;
 pub use time::{Moment, Span};
 pub use viewer::{DeviceType, Viewer};

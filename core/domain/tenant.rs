@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ad, Campaign, Channel, CounterGrant, CustomType, ExtensionRef, Slug};
+use super::{Ad, Campaign, Channel, CounterGrant, CustomType, ExtensionRef, Slug, Text};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -142,5 +142,5 @@ pub struct TenantManifest {
     /// Counters that rules and fill strategies may read, by the extension as `ExtensionRef` prints it. None by default.
     pub counters: BTreeMap<String, Vec<CounterGrant>>,
     /// Script text by the path used in the bundle (`rules/kids.rhai`).
-    pub scripts: BTreeMap<String, String>,
+    pub scripts: BTreeMap<String, Text>,
 }

@@ -3,11 +3,11 @@
 //!
 //! Everything here blocks for as long as compiling and one call take (a script well under 5 ms, a plugin that is new here
 //! seconds): call it off the async threads.
-//! Nothing is kept: activation and rollback are the caller's.
+//! What serves is the caller's affair: activation and rollback. Kept is only what was found out about plugins
+//! ([`super::verified`]), so that a change of a tenant costs nothing for those that it does not touch.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -19,16 +19,13 @@ use super::{
     quota::Allowance,
     rhai::{Host, Script},
     shipped,
-    wasm::{
-        self, Plugin,
-        signature::{PublicKey, signer},
-        v1,
-    },
+    verified::{Checked, Plugins},
+    wasm::{self, Plugin, signature::PublicKey, v1},
     watch::{Insight, Watch},
 };
 use crate::{
-    bundle::{is_plugin, packed_digest, unpack},
-    domain::ExtensionRef,
+    bundle::{is_plugin, packed_digest},
+    domain::{ExtensionRef, Text},
 };
 
 /// Which of the four points.
@@ -143,7 +140,7 @@ impl Extensions {
     ///
     /// Fails only if a shipped rule does not compile.
     pub fn new(clock: Monotonic) -> Result<Self, ExtensionError> {
-        let (host, plugins) = (Arc::new(Host::new()?), Arc::default());
+        let (host, plugins) = (Arc::new(Host::new()?), Arc::new(Plugins::new(None)));
         let watch = Arc::new(Watch::new(None, &clock));
         Ok(Self { host, plugins, watch, clock, trial_config: Arc::new(Value::Null), plugin_keys: Arc::default() })
     }
@@ -151,7 +148,7 @@ impl Extensions {
     /// The same, but compiled plugins are kept in a folder.
     #[must_use]
     pub fn keeping(self, artefacts: wasm::Artefacts) -> Self {
-        Self { plugins: Arc::new(Plugins { artefacts: Some(artefacts), host: Mutex::new(None) }), ..self }
+        Self { plugins: Arc::new(Plugins::new(Some(artefacts))), ..self }
     }
 
     /// The same, but each tenant's extensions may use so much together.
@@ -178,7 +175,7 @@ impl Extensions {
     pub fn load_detector(
         &self,
         wanted: &ExtensionRef,
-        scripts: &BTreeMap<String, String>,
+        scripts: &BTreeMap<String, Text>,
         tenant: &str,
     ) -> Result<Loaded<dyn BreakDetector>, ExtensionError> {
         let of_plugin = |plugin| Ok(Box::new(v1::Detector::new(plugin)?) as _);
@@ -188,7 +185,7 @@ impl Extensions {
     pub fn load_targeting(
         &self,
         wanted: &ExtensionRef,
-        scripts: &BTreeMap<String, String>,
+        scripts: &BTreeMap<String, Text>,
         tenant: &str,
     ) -> Result<Loaded<dyn TargetingRule>, ExtensionError> {
         let of_plugin = |plugin| Ok(Box::new(v1::Targeting::new(plugin)?) as _);
@@ -198,7 +195,7 @@ impl Extensions {
     pub fn load_fill(
         &self,
         wanted: &ExtensionRef,
-        scripts: &BTreeMap<String, String>,
+        scripts: &BTreeMap<String, Text>,
         tenant: &str,
     ) -> Result<Loaded<dyn FillStrategy>, ExtensionError> {
         let of_plugin = |plugin| Ok(Box::new(v1::Fill::new(plugin)?) as _);
@@ -208,7 +205,7 @@ impl Extensions {
     pub fn load_sink(
         &self,
         wanted: &ExtensionRef,
-        scripts: &BTreeMap<String, String>,
+        scripts: &BTreeMap<String, Text>,
         tenant: &str,
     ) -> Result<Loaded<dyn TrackingSink>, ExtensionError> {
         let of_plugin = |plugin| Ok(Box::new(v1::Sink::new(plugin)?) as _);
@@ -235,13 +232,14 @@ impl Extensions {
     }
 
     fn try_plugin(&self, source: ScriptSource<'_>, point: Option<Point>) -> Result<Tried, ExtensionError> {
-        let plugin = self.plugins.load(source, point, &self.plugin_keys)?;
+        let text = Text::from(source.text);
+        let plugin = self.plugins.load(source.name, &text, point, &self.plugin_keys)?;
         let point = plugin.metadata().point;
-        match plugin.trial(&self.trial_config) {
+        match self.plugins.trial(&plugin, &text, &self.trial_config) {
             // What it was not configured for it may refuse; that it could say so shows that it runs.
             Err(ExtensionError::Refused { .. })
                 if self.trial_config.as_object().is_none_or(serde_json::Map::is_empty) => {}
-            tried => drop(tried?),
+            tried => tried?,
         }
         Ok(Tried { point, version: source.version() })
     }
@@ -261,6 +259,11 @@ impl Extensions {
         self.watch.known_log(tenant).map(|log| log.newest(count)).unwrap_or_default()
     }
 
+    /// How often plugins had to be looked at.
+    pub fn checked_plugins(&self) -> Checked {
+        self.plugins.checked()
+    }
+
     /// The engine itself, for the tools of rule authors.
     pub fn host(&self) -> &Arc<Host> {
         &self.host
@@ -269,7 +272,7 @@ impl Extensions {
     fn load<T: ?Sized>(
         &self,
         wanted: &ExtensionRef,
-        scripts: &BTreeMap<String, String>,
+        scripts: &BTreeMap<String, Text>,
         tenant: &str,
         point: Point,
         of_script: fn(Script) -> Box<T>,
@@ -277,14 +280,14 @@ impl Extensions {
     ) -> Result<Loaded<T>, ExtensionError> {
         let name = wanted.to_string();
         let text = find(wanted, scripts, point)?;
-        let source = ScriptSource { name: &name, text };
+        let source = ScriptSource { name: &name, text: &text };
         let version = source.version();
         let label = Label { tenant: tenant.to_owned(), extension: name.clone(), version: version.clone(), point };
         let standing = self.watch.standing(&label, &self.trial_config);
         let quota = matches!(wanted, ExtensionRef::File(_)).then(|| self.watch.quota(tenant)).flatten();
         let extension = if source.is_plugin() {
-            let plugin = self.plugins.load(source, Some(point), &self.plugin_keys)?;
-            plugin.clone().trial(&self.trial_config)?;
+            let plugin = self.plugins.load(&name, &text, Some(point), &self.plugin_keys)?;
+            self.plugins.trial(&plugin, &text, &self.trial_config)?;
             let noted = plugin.noted_in(Arc::clone(&standing.figures)).logging_to(self.watch.log(tenant));
             of_plugin(Arc::new(noted.within(quota.clone())))?
         } else {
@@ -297,61 +300,20 @@ impl Extensions {
     }
 }
 
-/// The host of plugins, made when the first is loaded: who has none pays for none.
-#[derive(Default)]
-struct Plugins {
-    artefacts: Option<wasm::Artefacts>,
-    host: Mutex<Option<Arc<wasm::Host>>>,
-}
-
-impl Plugins {
-    fn host(&self) -> Result<Arc<wasm::Host>, ExtensionError> {
-        let mut host = self.host.lock();
-        if let Some(host) = &*host {
-            return Ok(Arc::clone(host));
-        }
-        Ok(Arc::clone(host.insert(Arc::new(wasm::Host::new(self.artefacts.clone())?))))
-    }
-
-    /// A packed plugin, for the point that is named or that it is made for.
-    fn load(
-        &self,
-        source: ScriptSource<'_>,
-        point: Option<Point>,
-        keys: &[PublicKey],
-    ) -> Result<Plugin, ExtensionError> {
-        let fault = |message: String, hint: Option<&str>| ExtensionError::Component {
-            path: source.name.to_owned(),
-            message,
-            hint: hint.map(str::to_owned),
-        };
-        let bytes = unpack(source.text).map_err(|error| fault(error.to_string(), None))?;
-        // A signature that does not hold is refused whoever it is of: somebody changed the plugin.
-        let signer = signer(&bytes).map_err(|message| fault(message, None))?;
-        if !keys.is_empty() && !signer.is_some_and(|signer| keys.contains(&signer)) {
-            let by = signer.map_or_else(|| "not signed".to_owned(), |signer| format!("signed by {signer}"));
-            let hint = "sign it with `cuetone plugin pack --key`, or add the key to the tenant's plugin_keys";
-            return Err(fault(format!("it is {by}; this tenant takes plugins of its plugin_keys only"), Some(hint)));
-        }
-        Plugin::load(&self.host()?, &bytes, source.name, point)
-    }
-}
-
-fn find<'s>(
-    wanted: &ExtensionRef,
-    scripts: &'s BTreeMap<String, String>,
-    point: Point,
-) -> Result<&'s str, ExtensionError> {
+fn find(wanted: &ExtensionRef, scripts: &BTreeMap<String, Text>, point: Point) -> Result<Text, ExtensionError> {
     let (found, hint) = match wanted {
         ExtensionRef::Shipped(name) => {
             let here = shipped::all().map(|(name, _)| name).filter(|name| name.starts_with(point.as_str()));
-            (shipped::text(name), format!("shipped {point} rules: {}", here.collect::<Vec<_>>().join(", ")))
+            (
+                shipped::text(name).map(Text::from),
+                format!("shipped {point} rules: {}", here.collect::<Vec<_>>().join(", ")),
+            )
         }
         ExtensionRef::File(path) => {
             let known = scripts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let hint =
                 if known.is_empty() { "there is no script in it".to_owned() } else { format!("its scripts: {known}") };
-            (scripts.get(path).map(String::as_str), hint)
+            (scripts.get(path).cloned(), hint)
         }
     };
     found.ok_or_else(|| ExtensionError::Compile {

@@ -5,7 +5,7 @@ fn extensions() -> Extensions {
     Extensions::new(monotonic()).unwrap()
 }
 
-fn load(point: Point, wanted: &ExtensionRef, scripts: &BTreeMap<String, String>) -> Result<String, ExtensionError> {
+fn load(point: Point, wanted: &ExtensionRef, scripts: &BTreeMap<String, Text>) -> Result<String, ExtensionError> {
     let extensions = extensions();
     match point {
         Point::Detect => extensions.load_detector(wanted, scripts, "acme").map(|loaded| loaded.version),
@@ -17,7 +17,7 @@ fn load(point: Point, wanted: &ExtensionRef, scripts: &BTreeMap<String, String>)
 
 /// Loads `text` as `rules/x.rhai` and shows what its author would read.
 fn refused(point: Point, text: &str) -> String {
-    let scripts = BTreeMap::from([("rules/x.rhai".to_owned(), text.to_owned())]);
+    let scripts = BTreeMap::from([("rules/x.rhai".to_owned(), text.into())]);
     load(point, &ExtensionRef::File("rules/x.rhai".to_owned()), &scripts).unwrap_err().to_string()
 }
 
@@ -40,7 +40,7 @@ fn the_version_is_the_texts_and_not_the_names() {
 
 #[test]
 fn unknown_scripts_are_named_with_those_that_exist() {
-    let scripts = BTreeMap::from([("rules/kids.rhai".to_owned(), String::new())]);
+    let scripts = BTreeMap::from([("rules/kids.rhai".to_owned(), Text::default())]);
     let error = load(Point::Fill, &ExtensionRef::File("rules/kid.rhai".to_owned()), &scripts).unwrap_err().to_string();
     assert!(error.contains("its scripts: rules/kids.rhai"), "{error}");
     let error = load(Point::Fill, &ExtensionRef::Shipped("fill/best".to_owned()), &scripts).unwrap_err().to_string();
@@ -113,7 +113,7 @@ fn functions_may_leave_the_config_out_and_constants_reach_them() {
         (Point::Fill, "const FIRST = 1 - 1; fn pick(ads) { ads[FIRST] } fn fill(avail, ads) { [pick(ads)] }"),
         (Point::Sink, "fn deliver(events) { }"),
     ] {
-        let scripts = BTreeMap::from([("x.rhai".to_owned(), text.to_owned())]);
+        let scripts = BTreeMap::from([("x.rhai".to_owned(), text.into())]);
         let loaded = load(point, &ExtensionRef::File("x.rhai".to_owned()), &scripts);
         assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
     }
@@ -122,14 +122,14 @@ fn functions_may_leave_the_config_out_and_constants_reach_them() {
 #[test]
 fn tenants_may_build_on_shipped_rules() {
     let text = "fn fill(avail, ads, config) { shipped_best_effort::fill(avail, ads, config) }";
-    let scripts = BTreeMap::from([("x.rhai".to_owned(), text.to_owned())]);
+    let scripts = BTreeMap::from([("x.rhai".to_owned(), text.into())]);
     assert!(load(Point::Fill, &ExtensionRef::File("x.rhai".to_owned()), &scripts).is_ok());
 }
 
 #[test]
 fn a_script_may_rely_on_the_configuration_that_it_is_mounted_with() {
     let text = "fn target(ad, request, config) { ad.id.starts_with(config.prefix) }";
-    let scripts = BTreeMap::from([("x.rhai".to_owned(), text.to_owned())]);
+    let scripts = BTreeMap::from([("x.rhai".to_owned(), text.into())]);
     let wanted = ExtensionRef::File("x.rhai".to_owned());
     let extensions = extensions();
     assert!(extensions.load_targeting(&wanted, &scripts, "acme").is_err());
@@ -141,7 +141,7 @@ fn a_script_may_rely_on_the_configuration_that_it_is_mounted_with() {
 fn a_tenant_that_used_up_its_quota_is_answered_by_what_we_ship() {
     let none = Allowance { calls_per_second: 0, ..Allowance::default() };
     let extensions = Extensions::new(monotonic()).expect("an engine").allowing(none);
-    let scripts = BTreeMap::from([("fill.rhai".to_owned(), "fn fill(avail, ads) { [] }".to_owned())]);
+    let scripts = BTreeMap::from([("fill.rhai".to_owned(), "fn fill(avail, ads) { [] }".into())]);
     let fill = |wanted: ExtensionRef| {
         let loaded = extensions.load_fill(&wanted, &scripts, "acme").expect("it loads");
         sample::fill(&Value::Null, |input| loaded.extension.fill(input)).map_err(|error| error.kind())

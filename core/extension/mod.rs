@@ -2,6 +2,7 @@
 //!
 //! - [`point`]: the four traits and what passes through them.
 //! - [`load`]: script text → compiled, checked, tried → a trait object ([`Extensions`] is where to start).
+//! - [`verified`]: what is known of plugins already, so that nothing is checked twice.
 //! - [`call`]: wraps every extension: catches panics, checks answers, counts, and stops asking what keeps failing.
 //! - [`quota`]: what a tenant's extensions may use together; [`figures`]: how each of them does; [`gauges`]: what
 //!   `/metrics` shows of that.
@@ -32,6 +33,7 @@ pub mod rhai;
 pub mod sample;
 pub mod secrets;
 pub mod shipped;
+mod verified;
 pub mod wasm;
 mod watch;
 
@@ -42,4 +44,5 @@ pub use error::ExtensionError;
 pub use load::{Extensions, Loaded, Point, ScriptSource, Tried};
 pub use point::*;
 pub use quota::Allowance;
+pub use verified::Checked;
 pub use watch::Insight;

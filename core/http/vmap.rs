@@ -211,7 +211,7 @@ mod tests {
         let yaml = format!(
             "tenant: {{ slug: acme }}\nchannels: [ {{ slug: news, hls_manifest_url: \"https://cdn.example.com/m.m3u8\", {settings} }} ]\n"
         );
-        let files = [("tenant.yaml".to_owned(), yaml)].into();
+        let files = [("tenant.yaml".to_owned(), yaml.into())].into();
         bundle::parse(&BundleFiles { files }).expect("a bundle").channels.remove(0)
     }
 

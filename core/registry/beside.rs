@@ -68,7 +68,7 @@ ads:
   - { slug: off, campaign: summer, status: inactive, duration_seconds: 30, ad_type: companion, creative: { image: "https://cdn.example.com/d.png", width: 300, height: 250 } }
   - { slug: lower-third, campaign: winter, duration_seconds: 15, ad_type: non-linear, creative: { image: "https://cdn.example.com/e.png", width: 480, height: 70 } }
 "#;
-        let files = [("tenant.yaml".to_owned(), yaml.to_owned())].into();
+        let files = [("tenant.yaml".to_owned(), yaml.into())].into();
         bundle::parse_located(&BundleFiles { files }).expect("a bundle").manifest
     }
 

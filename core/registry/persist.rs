@@ -93,7 +93,8 @@ pub fn manifest(state: &TenantState) -> Result<TenantManifest, BundleErrors> {
 fn edits(before: Option<&TenantManifest>, after: &TenantManifest) -> Vec<Edit> {
     let mut edits = Vec::new();
     let tenant = after.tenant.slug.as_str();
-    let mut put = |kind, name: &str, body: String| edits.push(Edit { kind, name: name.to_owned(), body: Some(body) });
+    let mut put =
+        |kind, name: &str, body: String| edits.push(Edit { kind, name: name.to_owned(), body: Some(body.into()) });
     if before.is_none_or(|before| before.tenant != after.tenant) {
         put(Kind::Tenant, tenant, render::tenant(&after.tenant).to_string());
     }
@@ -135,7 +136,7 @@ fn difference<T: PartialEq>(
     for one in after {
         let name = slug(one).as_str();
         if known.remove(name) != Some(one) {
-            edits.push(Edit { kind, name: name.to_owned(), body: Some(render(one).to_string()) });
+            edits.push(Edit { kind, name: name.to_owned(), body: Some(render(one).to_string().into()) });
         }
     }
     let mut gone: Vec<&str> = known.into_keys().collect();

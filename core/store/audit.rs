@@ -106,7 +106,7 @@ impl Store {
     ) -> Result<Vec<(Entity, Option<i64>)>, StoreError> {
         let mut link = self.read().await?;
         let rows = sqlx::query(
-            "SELECT body, since, until FROM entities WHERE tenant = $1 AND kind = $2 AND name = $3 AND since < $4 \
+            "SELECT body, since, until, body_hash FROM entities WHERE tenant = $1 AND kind = $2 AND name = $3 AND since < $4 \
              ORDER BY since DESC LIMIT $5",
         )
         .bind(scope.as_str())
@@ -116,11 +116,13 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(&mut link)
         .await?;
-        let stretch = |row: &AnyRow| {
-            let entity = Entity { kind, name: name.to_owned(), body: row.try_get(0)?, since: row.try_get(1)? };
-            Ok((entity, row.try_get(2)?))
-        };
-        rows.iter().map(stretch).collect()
+        let (mut stretches, mut ends) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for row in &rows {
+            let body = row.try_get::<String, _>(0)?.into();
+            stretches.push((Entity { kind, name: name.to_owned(), body, since: row.try_get(1)? }, row.try_get(3)?));
+            ends.push(row.try_get(2)?);
+        }
+        Ok(self.with_bodies(&mut link, scope, stretches).await?.into_iter().zip(ends).collect())
     }
 }
 

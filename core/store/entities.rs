@@ -7,8 +7,13 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::{Store, StoreError, TenantScope, Transaction, placeholders};
-use crate::domain::{Moment, Slug};
+use super::{
+    Store, StoreError, TenantScope, Transaction,
+    bodies::{self, in_row},
+    link::Link,
+    placeholders,
+};
+use crate::domain::{Moment, Slug, Text};
 
 /// Rows of one statement: see `events`.
 const ROWS_PER_STATEMENT: usize = 50;
@@ -64,7 +69,7 @@ pub struct Entity {
     /// A slug or a path.
     pub name: String,
     /// JSON in the bundle's shape, or a script's text.
-    pub body: String,
+    pub body: Text,
     /// The version of the tenant that brought this body.
     pub since: i64,
 }
@@ -74,7 +79,7 @@ pub struct Entity {
 pub struct Edit {
     pub kind: Kind,
     pub name: String,
-    pub body: Option<String>,
+    pub body: Option<Text>,
 }
 
 /// Who changed something, for the audit log.
@@ -149,10 +154,10 @@ impl Store {
         now: Moment,
     ) -> Result<i64, StoreError> {
         // In order, so that each entity comes once.
-        let edits: BTreeMap<(Kind, &str), Option<&str>> =
-            edits.iter().map(|edit| ((edit.kind, edit.name.as_str()), edit.body.as_deref())).collect();
+        let edits: BTreeMap<(Kind, &str), Option<&Text>> =
+            edits.iter().map(|edit| ((edit.kind, edit.name.as_str()), edit.body.as_ref())).collect();
         for ((kind, name), body) in &edits {
-            storable(*kind, name, body.unwrap_or_default())?;
+            storable(*kind, name, body.map_or("", |body| body))?;
         }
         let edits: Vec<_> = edits.into_iter().collect();
 
@@ -168,11 +173,13 @@ impl Store {
         let Plan { ends, begins } = if found == 0 {
             Plan { ends: Vec::new(), begins: edits }
         } else if edits.len() <= MAX_LOOKED_UP {
+            let edits = new_to_old_rows(&mut transaction, scope, edits).await?;
             Plan { ends: edits.clone(), begins: edits }
         } else {
             compare(&mut transaction, scope, edits).await?
         };
         let mut written = 0;
+        bodies::keep(&mut transaction, begins.iter().filter_map(|(_, body)| *body)).await?;
         for edit in ends {
             written += end(&mut transaction, scope, next, edit).await?;
         }
@@ -257,21 +264,34 @@ impl Store {
     /// A tenant as it is now.
     pub async fn state(&self, scope: &TenantScope) -> Result<Option<TenantState>, StoreError> {
         // One statement: version and entities belong together, whoever writes meanwhile.
-        let sql = "SELECT t.version, e.kind, e.name, e.body, e.since FROM tenants t \
+        let sql = "SELECT t.version, e.kind, e.name, e.body, e.since, e.body_hash FROM tenants t \
                    LEFT JOIN entities e ON e.tenant = t.tenant AND e.until IS NULL \
                    WHERE t.tenant = $1 AND t.deleted = 0";
         let mut link = self.read().await?;
-        collect(sqlx::query(sql).bind(scope.as_str()).fetch(&mut link)).await
+        let rows = collect(sqlx::query(sql).bind(scope.as_str()).fetch(&mut link)).await?;
+        self.state_of(&mut link, scope, rows).await
     }
 
     /// A tenant as it was at a version; `None` if it never had this version, or did not exist in it.
     pub async fn state_at(&self, scope: &TenantScope, version: i64) -> Result<Option<TenantState>, StoreError> {
-        let sql = "SELECT c.version, e.kind, e.name, e.body, e.since FROM changes c \
+        let sql = "SELECT c.version, e.kind, e.name, e.body, e.since, e.body_hash FROM changes c \
                    LEFT JOIN entities e ON e.tenant = c.tenant AND e.since <= c.version \
                    AND (e.until IS NULL OR e.until > c.version) \
                    WHERE c.tenant = $1 AND c.version = $2 AND c.deleted = 0";
         let mut link = self.read().await?;
-        collect(sqlx::query(sql).bind(scope.as_str()).bind(version).fetch(&mut link)).await
+        let rows = collect(sqlx::query(sql).bind(scope.as_str()).bind(version).fetch(&mut link)).await?;
+        self.state_of(&mut link, scope, rows).await
+    }
+
+    /// Bodies never change, so those of a version may be read after its rows.
+    async fn state_of(
+        &self,
+        link: &mut Link,
+        scope: &TenantScope,
+        rows: Option<(i64, Rows)>,
+    ) -> Result<Option<TenantState>, StoreError> {
+        let Some((version, rows)) = rows else { return Ok(None) };
+        Ok(Some(TenantState { version, entities: self.with_bodies(link, scope, rows).await? }))
     }
 
     /// All tenants and the version that each is at: for the registry, which serves them all.
@@ -321,7 +341,10 @@ async fn lock(transaction: &mut Transaction, scope: &TenantScope) -> Result<(i64
     Ok((version, if deleted == 0 { version } else { 0 }))
 }
 
-type Edited<'a> = ((Kind, &'a str), Option<&'a str>);
+/// Rows of entities, each beside the hash of its body where that is in the table of bodies.
+type Rows = Vec<(Entity, Option<String>)>;
+
+type Edited<'a> = ((Kind, &'a str), Option<&'a Text>);
 
 /// What to write: edits that may end something, and edits that may begin something.
 struct Plan<'a> {
@@ -337,20 +360,47 @@ async fn compare<'a>(
 ) -> Result<Plan<'a>, StoreError> {
     let mut ends = Vec::new();
     let mut same = vec![false; edits.len()];
-    let mut rows = sqlx::query("SELECT kind, name, body FROM entities WHERE tenant = $1 AND until IS NULL")
+    let mut rows = sqlx::query("SELECT kind, name, body, body_hash FROM entities WHERE tenant = $1 AND until IS NULL")
         .bind(scope.as_str())
         .fetch(&mut **transaction);
     while let Some(row) = rows.try_next().await? {
         let there = (Kind::read(&row, 0)?, row.try_get::<&str, _>(1)?);
         let Ok(at) = edits.binary_search_by(|(entity, _)| entity.cmp(&there)) else { continue };
         let (Some(edit), Some(same)) = (edits.get(at), same.get_mut(at)) else { continue };
-        *same = edit.1 == Some(row.try_get(2)?);
+        let (there, hash): (&str, Option<&str>) = (row.try_get(2)?, row.try_get(3)?);
+        // A row from before there was a table of bodies has any body in it.
+        *same = edit.1.is_some_and(|body| in_row(body) == (there, hash) || hash.is_none() && **body == *there);
         if !*same {
             ends.push(*edit);
         }
     }
     let begins = edits.into_iter().zip(same).filter_map(|(edit, same)| (!same).then_some(edit)).collect();
     Ok(Plan { ends, begins })
+}
+
+/// Leaves out large bodies that are there in rows from before there was a table of bodies: such a row has no hash.
+async fn new_to_old_rows<'a>(
+    transaction: &mut Transaction,
+    scope: &TenantScope,
+    edits: Vec<Edited<'a>>,
+) -> Result<Vec<Edited<'a>>, StoreError> {
+    let mut new = Vec::with_capacity(edits.len());
+    for ((kind, name), body) in edits {
+        let mut same = false;
+        if let Some(body) = body.filter(|body| in_row(body).1.is_some()) {
+            let row = sqlx::query(
+                "SELECT body FROM entities WHERE tenant = $1 AND kind = $2 AND name = $3 AND until IS NULL \
+                 AND body_hash IS NULL",
+            );
+            let row =
+                row.bind(scope.as_str()).bind(kind.as_str()).bind(name).fetch_optional(&mut **transaction).await?;
+            same = row.map(|row| Ok::<_, StoreError>(row.try_get::<&str, _>(0)? == &**body)).transpose()? == Some(true);
+        }
+        if !same {
+            new.push(((kind, name), body));
+        }
+    }
+    Ok(new)
 }
 
 /// Ends what the edit replaces or takes away; what stays the same goes on.
@@ -360,15 +410,17 @@ async fn end(
     version: i64,
     ((kind, name), body): Edited<'_>,
 ) -> Result<u64, StoreError> {
+    let (body, hash) = body.map_or((None, None), |body| (Some(in_row(body).0), in_row(body).1));
     let ended = sqlx::query(
         "UPDATE entities SET until = $1 WHERE tenant = $2 AND kind = $3 AND name = $4 AND until IS NULL \
-         AND ($5 IS NULL OR body <> $5)",
+         AND ($5 IS NULL OR body <> $5 OR COALESCE(body_hash, '') <> $6)",
     )
     .bind(version)
     .bind(scope.as_str())
     .bind(kind.as_str())
     .bind(name)
     .bind(body)
+    .bind(hash.unwrap_or_default())
     .execute(&mut **transaction)
     .await?;
     Ok(ended.rows_affected())
@@ -386,37 +438,35 @@ async fn begin(
         return Ok(0);
     }
     let sql = format!(
-        "INSERT INTO entities (tenant, kind, name, since, body) VALUES {} ON CONFLICT DO NOTHING",
-        placeholders(1, put.len(), 5)
+        "INSERT INTO entities (tenant, kind, name, since, body, body_hash) VALUES {} ON CONFLICT DO NOTHING",
+        placeholders(1, put.len(), 6)
     );
     let mut query = sqlx::query(AssertSqlSafe(sql))
         // The usual sizes are prepared once per connection.
         .persistent(put.len() == 1 || put.len() == ROWS_PER_STATEMENT);
     for ((kind, name), body) in put {
-        query = query.bind(scope.as_str()).bind(kind.as_str()).bind(*name).bind(version).bind(body);
+        let (body, hash) = in_row(body);
+        query = query.bind(scope.as_str()).bind(kind.as_str()).bind(*name).bind(version).bind(body).bind(hash);
     }
     Ok(query.execute(&mut **transaction).await?.rows_affected())
 }
 
-/// Rows of version and entity; a row without an entity stands for a tenant that has none.
+/// Rows of version and entity, in order, each beside the hash of a body that is elsewhere; a row without an entity stands
+/// for a tenant that has none.
 async fn collect(
     mut rows: impl futures_util::Stream<Item = Result<AnyRow, sqlx::Error>> + Unpin,
-) -> Result<Option<TenantState>, StoreError> {
+) -> Result<Option<(i64, Rows)>, StoreError> {
     let mut state = None;
     while let Some(row) = rows.try_next().await? {
-        let version = row.try_get(0)?;
-        let state = state.get_or_insert_with(|| TenantState { version, entities: Vec::new() });
+        let (_, entities) = state.get_or_insert((row.try_get(0)?, Vec::new()));
         if row.try_get::<Option<&str>, _>(1)?.is_some() {
-            state.entities.push(Entity {
-                kind: Kind::read(&row, 1)?,
-                name: row.try_get(2)?,
-                body: row.try_get(3)?,
-                since: row.try_get(4)?,
-            });
+            let body = row.try_get::<String, _>(3)?.into();
+            let entity = Entity { kind: Kind::read(&row, 1)?, name: row.try_get(2)?, body, since: row.try_get(4)? };
+            entities.push((entity, row.try_get(5)?));
         }
     }
-    if let Some(TenantState { entities, .. }) = &mut state {
-        entities.sort_unstable_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    if let Some((_, entities)) = &mut state {
+        entities.sort_unstable_by(|(a, _), (b, _)| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     }
     Ok(state)
 }

@@ -7,6 +7,7 @@
 
 mod audit;
 mod beacons;
+mod bodies;
 mod book;
 mod budgets;
 mod connect;
@@ -76,6 +77,8 @@ pub struct Store {
     limits: Limits,
     writers: AnyPool,
     readers: AnyPool,
+    /// Large bodies of entities in memory.
+    held: Arc<bodies::Held>,
 }
 
 /// The right to touch one tenant's rows.
@@ -116,7 +119,7 @@ impl Store {
     async fn open_within(url: &str, limits: Limits) -> Result<Self, StoreError> {
         let place: Place = url.parse()?;
         let Pools { writers, readers } = place.connect(limits).await?;
-        Ok(Self { place: place.into(), limits, writers, readers })
+        Ok(Self { place: place.into(), limits, writers, readers, held: Arc::default() })
     }
 
     /// Opens the SQLite database in this file.

@@ -1,11 +1,19 @@
 //! Plugins as software that is shipped: uploaded, signed, watched, rolled back.
 
-use cuetone::extension::{Point, wasm::signature::SigningKey};
+use cuetone::{
+    bundle::{BundleFiles, Document, Section, pack},
+    domain::Text,
+    extension::{Checked, Point, wasm::signature::SigningKey},
+    registry::RegistryError,
+};
 use cuetone_build::Language;
 use serde_json::{Value, json};
 
-use super::{api::Api, guests};
-use crate::harness::Answer;
+use super::{
+    api::{Api, author},
+    guests,
+};
+use crate::harness::{Answer, bundle};
 
 pub const PATH: &str = "/tenants/acme/extensions/scripts/plugins/fill.wasm";
 
@@ -110,6 +118,62 @@ async fn a_tenant_with_keys_takes_only_what_they_signed() {
     let (_, other) = SigningKey::generate().expect("a key");
     let refused = api.patch("/tenants/acme", json!({"plugin_keys": [other]})).await;
     refused.is_problem(422, "invalid");
+}
+
+/// The same component with 40,000 bytes more that no compression makes fewer, in a custom section.
+fn large(mut component: Vec<u8>) -> Vec<u8> {
+    component.extend_from_slice(&[0, 0xc2, 0xb8, 0x02, 1, b'x']);
+    let mut noise = 1_u64;
+    component.extend(
+        std::iter::repeat_with(|| {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (noise >> 56) as u8
+        })
+        .take(40_000),
+    );
+    component
+}
+
+/// What a tenant has of scripts, as it serves.
+fn held(api: &Api, tenant: &str) -> Text {
+    api.registry.snapshot().tenants[tenant].manifest.scripts["plugins/fill.wasm"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_of_many_tenants_is_held_once_and_a_change_does_not_try_it_again() {
+    const TENANTS: [&str; 4] = ["a", "b", "c", "d"];
+    let component = large(guests::template(Language::C, Point::Fill));
+    let mut api = Api::empty().await;
+    for tenant in TENANTS {
+        let yaml = format!(
+            "tenant: {{ slug: {tenant} }}\nchannels: [ {{ slug: live, fill_strategy: plugins/fill.wasm, \
+             hls_manifest_url: \"https://origin.example.com/live.m3u8\" }} ]\n"
+        );
+        let files = bundle(&yaml, &[("plugins/fill.wasm", &pack(&component))]);
+        api.registry.apply(BundleFiles { files }, &author()).await.expect("a valid bundle");
+    }
+    assert_eq!(api.registry.checked_plugins(), Checked { verified: 1, tried: 1 });
+    let change = async |api: &Api, field: &str, value: Value| {
+        let edit = |document: &mut Document| {
+            let mut channel = document.item(Section::Channels, "live").expect("a channel");
+            channel[field] = value.clone();
+            document.put(Section::Channels, "live", channel);
+            Ok::<(), RegistryError>(())
+        };
+        api.registry.change(&"a".parse().expect("a slug"), &author(), edit).await.expect("a change");
+    };
+    change(&api, "name", json!("Another")).await;
+    assert_eq!(api.registry.checked_plugins(), Checked { verified: 1, tried: 1 }, "what has not changed");
+    change(&api, "config", json!({"max_ads": 1})).await;
+    assert_eq!(api.registry.checked_plugins(), Checked { verified: 1, tried: 2 }, "another configuration");
+    api.server = api.server.restart().await;
+    assert_eq!(api.registry.checked_plugins(), Checked { verified: 1, tried: 2 }, "for all tenants, by the start");
+    let first = held(&api, "a");
+    assert_eq!(*first, *pack(&component));
+    assert!(TENANTS.iter().all(|tenant| held(&api, tenant).is_shared_with(&first)));
+    // An upload of the same is the same.
+    upload(&api, "/tenants/b/extensions/scripts/plugins/fill.wasm", "application/wasm", component).await.ok();
+    assert!(held(&api, "b").is_shared_with(&first));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,7 +14,7 @@ use cuetone::{
     config::Config,
     creatives::Creatives,
     decision::Trace,
-    domain::{Event, EventType, Slug},
+    domain::{Event, EventType, Slug, Text},
     outbound::install_crypto,
     registry::Registry,
     store::{Author, Door, Store, TenantScope},
@@ -264,9 +264,9 @@ pub fn author() -> Author {
     Author { actor: "test".to_owned(), door: Door::Api, summary: "a test".to_owned(), request: None }
 }
 
-pub fn bundle(yaml: &str, scripts: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let scripts = scripts.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
-    scripts.chain([("tenant.yaml".to_owned(), yaml.to_owned())]).collect()
+pub fn bundle(yaml: &str, scripts: &[(&str, &str)]) -> BTreeMap<String, Text> {
+    let scripts = scripts.iter().map(|(path, text)| ((*path).to_owned(), (*text).into()));
+    scripts.chain([("tenant.yaml".to_owned(), yaml.into())]).collect()
 }
 
 pub fn write_bundle(dir: &Path, yaml: &str) {

@@ -155,7 +155,7 @@ impl Substitute {
 
 fn mount(extensions: &Extensions, path: &str, text: String, tenant: &Slug) -> anyhow::Result<Mounted> {
     let point = extensions.try_script(ScriptSource { name: path, text: &text }, None)?.point;
-    let scripts = [(path.to_owned(), text)].into();
+    let scripts = [(path.to_owned(), text.into())].into();
     let source = ExtensionRef::File(path.to_owned());
     match point {
         Point::Targeting => {

@@ -449,7 +449,7 @@ fn nothing_that_a_script_builds_outlives_its_call() {
 }
 
 fn load(text: &str) -> Arc<dyn FillStrategy> {
-    let scripts = BTreeMap::from([("evil.rhai".to_owned(), text.to_owned())]);
+    let scripts = BTreeMap::from([("evil.rhai".to_owned(), text.into())]);
     let extensions = Extensions::new(monotonic()).unwrap();
     // Behaves in the trial call, which has a 60 s avail.
     extensions.load_fill(&ExtensionRef::File("evil.rhai".to_owned()), &scripts, "evil").unwrap().extension

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{domain::CounterGrant, extension::Point};
+use crate::{
+    domain::CounterGrant,
+    extension::{ExtensionError, Point},
+};
 
 /// The custom section's name.
 pub const SECTION: &str = "cuetone:plugin";
@@ -61,6 +64,22 @@ impl Metadata {
             ));
         }
         Ok(metadata)
+    }
+
+    /// The point at which it is to serve: the one that is wanted, if any is.
+    ///
+    /// # Errors
+    /// If it is made for another one.
+    pub fn serving(&self, path: &str, wanted: Option<Point>) -> Result<Point, ExtensionError> {
+        let made_for = self.point;
+        match wanted.filter(|wanted| *wanted != made_for) {
+            None => Ok(made_for),
+            Some(wanted) => Err(ExtensionError::Component {
+                path: path.to_owned(),
+                message: format!("it is a plugin for {made_for}, not for {wanted}"),
+                hint: Some(format!("mount it where a {made_for} is wanted, or choose a plugin for {wanted}")),
+            }),
+        }
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Plugin {
     host: Arc<Host>,
     /// Keeps the machine code shared among those who use it.
     _component: Arc<Component>,
+    /// Keeps what was verified known while somebody uses it: see [`Plugin::again`].
+    _first: Option<Arc<Self>>,
     pre: InstancePre<Guest>,
     metadata: Metadata,
     /// Counters that it asks for.
@@ -112,11 +114,7 @@ impl Plugin {
         let fault =
             |message: String, hint: Option<String>| ExtensionError::Component { path: path.to_owned(), message, hint };
         let metadata = inspect(bytes).map_err(|message| fault(message, None))?;
-        let point = point.unwrap_or(metadata.point);
-        if metadata.point != point {
-            let hint = format!("mount it where a {} is wanted, or choose a plugin for {point}", metadata.point);
-            return Err(fault(format!("it is a plugin for {}, not for {point}", metadata.point), Some(hint)));
-        }
+        let point = metadata.serving(path, point)?;
         let component = host.compiler.compiled(bytes).map_err(|message| fault(message, None))?;
         check_world(host, &component, point).map_err(|(message, hint)| fault(message, Some(hint)))?;
         let pre = host.prepare(&component).map_err(|error| fault(format!("it cannot be linked: {error:#}"), None))?;
@@ -124,6 +122,7 @@ impl Plugin {
             budget: Budget::of(point, &metadata),
             host: Arc::clone(host),
             _component: component,
+            _first: None,
             pre,
             asked: metadata.counters.as_slice().into(),
             metadata,
@@ -134,6 +133,16 @@ impl Plugin {
             quota: None,
             config: Arc::default(),
         })
+    }
+
+    /// The same plugin for one who mounts it elsewhere: nothing of it is looked at again.
+    ///
+    /// # Errors
+    /// If it is for another point.
+    pub fn again(first: &Arc<Self>, path: &str, point: Option<Point>) -> Result<Self, ExtensionError> {
+        first.metadata.serving(path, point)?;
+        let (path, config) = (path.into(), Arc::default());
+        Ok(Self { path, config, _first: Some(Arc::clone(first)), ..Self::clone(first) })
     }
 
     /// Hands log lines to the caller instead of to the server's log.

@@ -155,7 +155,7 @@ mod tests {
             channels: [ { slug: news, hls_manifest_url: \"https://x.example.com/a.m3u8\", fill_strategy: f.rhai } ]\n\
             extensions: { targeting: [ { use: t.rhai } ] }\n";
         let files = [(MANIFEST_FILE, yaml), ("f.rhai", ""), ("t.rhai", ""), ("unused.rhai", "")];
-        let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+        let files = files.map(|(path, text)| (path.to_owned(), text.into())).into();
         let uses = uses(&parse(&BundleFiles { files }).expect("valid"));
         assert_eq!(uses.get("f.rhai"), Some(&vec!["channels[news].fill_strategy".to_owned()]));
         assert_eq!(uses.get("t.rhai"), Some(&vec!["extensions.targeting[0].use".to_owned()]));

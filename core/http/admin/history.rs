@@ -146,7 +146,7 @@ async fn apply(
     let mut errors = Vec::new();
     for (path, text) in given.unwrap_or_default() {
         match text {
-            Value::String(text) => drop(files.insert(path, text)),
+            Value::String(text) => drop(files.insert(path, text.into())),
             _ => errors.push(FieldError { field: format!("files.{path}"), reason: "expected text".to_owned() }),
         }
     }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     bundle::{Document, MAX_FILE_BYTES, MAX_PLUGIN_BYTES, is_plugin, pack, unpack},
-    domain::Slug,
+    domain::{Slug, Text},
     extension::ScriptSource,
     http::{
         auth::Caller,
@@ -121,7 +121,7 @@ impl Admin {
         &self,
         caller: &Caller,
         (tenant, path): (&Slug, &str),
-        text: String,
+        text: Text,
         summary: &str,
         allowed: impl Fn(&Document) -> Result<(), Problem> + Send + Sync,
     ) -> Result<bool, Problem> {
@@ -172,10 +172,10 @@ async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let text = if is_plugin(&path) {
-        component(&headers, body).await?
+    let text: Text = if is_plugin(&path) {
+        component(&headers, body).await?.into()
     } else if path.ends_with(".rhai") {
-        uploaded(&headers, body).await?
+        uploaded(&headers, body).await?.into()
     } else {
         return Err(wrong_path("a script's path ends in .rhai, a plugin's in .wasm"));
     };
@@ -190,8 +190,8 @@ async fn put(
 }
 
 /// What a script's tag is of, whoever uses the script.
-fn tagged(path: &str, text: &str) -> Value {
-    json!({"path": path, "text": text})
+fn tagged(path: &str, text: &Text) -> Value {
+    json!({"path": path, "sha256": text.digest()})
 }
 
 /// The text in a body, however it was sent.

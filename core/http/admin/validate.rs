@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     bundle::{MAX_FILE_BYTES, MAX_PATH_BYTES},
-    domain::Slug,
+    domain::{Slug, Text},
     extension::{ExtensionError, Point, ScriptSource, Tried},
     http::{error::Problem, openapi::endpoint::Endpoint},
 };
@@ -56,7 +56,7 @@ async fn validate(
     fields.finish()?;
     admin.document(&tenant)?;
     let version = ScriptSource { name: &path, text: &text }.version();
-    let (point, errors) = match admin.try_script(&tenant, path, text, point, config).await? {
+    let (point, errors) = match admin.try_script(&tenant, path, text.into(), point, config).await? {
         Ok(tried) => (Some(tried.point), Vec::new()),
         Err(error) => (point, vec![finding(&error)]),
     };
@@ -70,7 +70,7 @@ impl Admin {
         &self,
         tenant: &Slug,
         path: String,
-        text: String,
+        text: Text,
         point: Option<Point>,
         config: Map<String, Value>,
     ) -> Result<Result<Tried, ExtensionError>, Problem> {

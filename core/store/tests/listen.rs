@@ -28,7 +28,7 @@ async fn a_change_on_one_node_is_heard_on_another_within_a_second_and_only_once_
         change(&here, body).await;
         timeout(SOON, listener.heard()).await.expect("heard");
         let state = there.state(&scope("a")).await.expect("read").expect("there");
-        assert_eq!(state.entities[0].body, body);
+        assert_eq!(&*state.entities[0].body, body);
     }
     assert!(timeout(QUIET, listener.heard()).await.is_err(), "nothing more is heard");
     change(&here, "3").await;

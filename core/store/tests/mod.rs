@@ -1,5 +1,6 @@
 //! The repositories, each test on both databases: real files and a real PostgreSQL.
 
+mod bodies;
 mod entities;
 mod keys;
 mod listen;

@@ -35,7 +35,7 @@ impl Shop {
              ads:\n  - {{ slug: cola, campaign: summer, duration_seconds: 30, creative: {{ hls: \"https://x.example.com/c.m3u8\" }} }}\n  \
              - {{ slug: \"7\", duration_seconds: 30, creative: {{ hls: \"https://x.example.com/c.m3u8\" }} }}\n"
         );
-        let files = BundleFiles { files: BTreeMap::from([("tenant.yaml".to_owned(), yaml)]) };
+        let files = BundleFiles { files: BTreeMap::from([("tenant.yaml".to_owned(), yaml.into())]) };
         Self { manifest: bundle::parse(&files).expect("a bundle"), key: SigningKey::new(&[5; 32]) }
     }
 }

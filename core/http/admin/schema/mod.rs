@@ -207,7 +207,7 @@ ads: [ { slug: i, duration_seconds: 1, x: 1, creative: { hls: \"https://x.exampl
 extensions: { x: 1, targeting: [ { use: \"shipped:geo\", x: 1 } ], sinks: [ { use: \"shipped:log\", x: 1 } ],
   trial: { scripts: { \"shipped:geo\": \"shipped:device\" }, mode: shadow, x: 1 } }
 ";
-        let files = BTreeMap::from([("tenant.yaml".to_owned(), yaml.to_owned())]);
+        let files = BTreeMap::from([("tenant.yaml".to_owned(), yaml.into())]);
         let errors = crate::bundle::parse(&crate::bundle::BundleFiles { files }).expect_err("unknown keys");
         for (field, name) in [
             ("tenant.x", "Tenant"),
