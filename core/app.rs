@@ -235,6 +235,7 @@ impl App {
         let platform_key = std::env::var(PLATFORM_KEY_VARIABLE).ok();
         let keys = KeyRing::new(store.clone(), clock.clone(), platform_key.as_deref())?;
         keys.refresh().await?;
+        let counted = extensions.clone();
         let admin = Arc::new(Admin {
             registry: registry.clone(),
             store: store.clone(),
@@ -246,7 +247,7 @@ impl App {
             random: Arc::new(random_key),
         });
         let tracking = Arc::new(Tracking { player: player.clone(), admin: admin.clone(), live: live.clone() });
-        let ops = Ops::new(checks(&store, &stopping), handle);
+        let ops = Ops::new(checks(&store, &stopping), handle, move || counted.exposition());
         let dashboard = config
             .dashboard
             .then(|| Arc::new(Dashboard { registry: registry.clone(), journal: journal.clone(), closed }));

@@ -3,7 +3,8 @@
 //! - [`point`]: the four traits and what passes through them.
 //! - [`load`]: script text → compiled, checked, tried → a trait object ([`Extensions`] is where to start).
 //! - [`call`]: wraps every extension: catches panics, checks answers, counts, and stops asking what keeps failing.
-//! - [`quota`]: what a tenant's extensions may use together; [`figures`]: how each of them does.
+//! - [`lane`]: where it all runs.
+//! - [`quota`]: what a tenant's extensions may use together; [`figures`]: how each of them does, and [`exposition`]: for Prometheus.
 //! - [`limits`]: every limit, with its reason.
 //! - [`logs`]: what they log.
 //! - [`sample`]: typical inputs, for trial calls.
@@ -19,7 +20,9 @@ pub mod call;
 pub mod check;
 pub mod cpu;
 pub mod error;
+pub mod exposition;
 pub mod figures;
+pub mod lane;
 pub mod limits;
 pub mod load;
 pub mod logs;
@@ -35,6 +38,7 @@ mod watch;
 pub use breaker::{Monotonic, monotonic};
 pub use call::Guarded;
 pub use error::ExtensionError;
+pub use lane::Lane;
 pub use load::{Extensions, Loaded, Point, ScriptSource, Tried};
 pub use point::*;
 pub use quota::Allowance;

@@ -117,6 +117,12 @@ impl Watch {
         all
     }
 
+    /// Every version of every tenant that is in use.
+    pub fn all(&self) -> Vec<(Label, Arc<Figures>)> {
+        let figures = self.figures.0.lock();
+        figures.iter().filter_map(|(label, figures)| Some((label.clone(), figures.upgrade()?))).collect()
+    }
+
     pub fn quota(&self, tenant: &str) -> Arc<Quota> {
         self.quotas.get_or(tenant.to_owned(), || Quota::new(self.allowance, Arc::clone(&self.clock)))
     }

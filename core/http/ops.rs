@@ -45,11 +45,17 @@ impl Check {
 pub struct Ops {
     checks: Vec<Check>,
     metrics: PrometheusHandle,
+    counted_elsewhere: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl Ops {
-    pub fn new(checks: Vec<Check>, metrics: PrometheusHandle) -> Arc<Self> {
-        Arc::new(Self { checks, metrics })
+    /// `counted_elsewhere`: metrics that others keep, in the same format.
+    pub fn new(
+        checks: Vec<Check>,
+        metrics: PrometheusHandle,
+        counted_elsewhere: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { checks, metrics, counted_elsewhere: Box::new(counted_elsewhere) })
     }
 }
 
@@ -119,7 +125,8 @@ async fn readyz(State(ops): State<Arc<Ops>>) -> Response {
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], ops.metrics.render()).into_response()
+    let text = ops.metrics.render() + (ops.counted_elsewhere)().as_str();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 #[cfg(test)]
@@ -148,7 +155,7 @@ mod tests {
             async move { if stopping { Err("shutting down".to_owned()) } else { Ok(()) } }
         });
         let store = Check::new("store", || async { Ok(()) });
-        let ops = Ops::new(vec![store, accepts], builder().expect("valid").build_recorder().handle());
+        let ops = Ops::new(vec![store, accepts], builder().expect("valid").build_recorder().handle(), String::new);
         let (status, body) = ask(&ops, "/readyz").await;
         assert_eq!((status, body.contains("\"ready\":true")), (StatusCode::OK, true), "{body}");
         stopping.store(true, Ordering::Relaxed);
@@ -162,7 +169,7 @@ mod tests {
     #[tokio::test]
     async fn a_check_that_hangs_has_failed() {
         let hangs = Check::new("store", std::future::pending::<Result<(), String>>);
-        let ops = Ops::new(vec![hangs], builder().expect("valid").build_recorder().handle());
+        let ops = Ops::new(vec![hangs], builder().expect("valid").build_recorder().handle(), String::new);
         let (status, body) = ask(&ops, "/readyz").await;
         assert_eq!((status, body.contains("no answer")), (StatusCode::SERVICE_UNAVAILABLE, true), "{body}");
     }
@@ -170,12 +177,13 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_prometheus_text_with_fine_buckets_for_times() {
         let recorder = builder().expect("valid").build_recorder();
-        let ops = Ops::new(Vec::new(), recorder.handle());
+        let ops = Ops::new(Vec::new(), recorder.handle(), || "cuetone_others 3\n".to_owned());
         metrics::with_local_recorder(&recorder, || {
             metrics::counter!("cuetone_things_total", "kind" => "a").increment(2);
             metrics::histogram!("cuetone_things_seconds").record(0.00002);
         });
         let (_, body) = ask(&ops, "/metrics").await;
+        assert!(body.ends_with("\ncuetone_others 3\n"), "{body}");
         assert!(body.contains("cuetone_things_total{kind=\"a\"} 2"), "{body}");
         assert!(body.contains("cuetone_things_seconds_bucket{le=\"0.000025\"} 1"), "{body}");
         assert!(body.contains("cuetone_things_seconds_bucket{le=\"0.00001\"} 0"), "{body}");
