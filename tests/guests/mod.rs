@@ -11,6 +11,16 @@ use sha2::{Digest, Sha256};
 
 /// The component of a language's template for a point: what `cuetone plugin new` and `build` make.
 pub fn template(language: Language, point: Point) -> Vec<u8> {
+    component(language, point, |_| {})
+}
+
+/// The same in Rust, with one of its files replaced.
+#[allow(dead_code, reason = "some measurements use it")]
+pub fn rust_with(point: Point, file: &str, text: &str) -> Vec<u8> {
+    component(Language::Rust, point, |project| fs::write(project.join(file), text).expect("written"))
+}
+
+fn component(language: Language, point: Point, change: impl FnOnce(&Path)) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let project = folder.path().join("starter");
     let of = match point {
@@ -20,6 +30,7 @@ pub fn template(language: Language, point: Point) -> Vec<u8> {
         Point::Sink => cuetone_build::Point::Sink,
     };
     let mut files = new_project(&project, "starter", of, language).expect("a project");
+    change(&project);
     files.sort();
     let mut hash = Sha256::new();
     for file in &files {
