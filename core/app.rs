@@ -247,7 +247,7 @@ impl App {
             random: Arc::new(random_key),
         });
         let tracking = Arc::new(Tracking { player: player.clone(), admin: admin.clone(), live: live.clone() });
-        let ops = Ops::new(checks(&store, &stopping), handle, move || extensions.gauges());
+        let ops = Ops::new(checks(&store, &stopping), handle, move || extensions.exposition());
         let dashboard = config
             .dashboard
             .then(|| Arc::new(Dashboard { registry: registry.clone(), journal: journal.clone(), closed }));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     domain::{Avail, AvailId, AvailKind, Channel, Position, PreRoll},
-    extension::{BreakDetector, DetectInput, Loaded},
+    extension::{BreakDetector, DetectInput, Lane, Loaded},
     origin::{Lineup, Origin, OriginError, Slot},
     stitch::{avails::merge, track::Track},
 };
@@ -18,6 +18,8 @@ use arc_swap::ArcSwapOption;
 pub struct MountedDetector {
     pub detector: Loaded<dyn BreakDetector>,
     pub channel: Arc<Channel>,
+    /// Where it is asked.
+    pub lane: Lane,
 }
 
 /// One version of the reference rendition with its avails.
@@ -78,7 +80,7 @@ impl RunningChannel {
         let (asked, channel) = (mounted.detector.clone(), mounted.channel.clone());
         let before: Vec<Avail> = known.iter().map(|avail| (**avail).clone()).collect();
         // Off the async threads: a slow script must not hold up other tenants.
-        let answer = tokio::task::spawn_blocking(move || {
+        let answer = mounted.lane.run(move || {
             let input = DetectInput {
                 window: &window,
                 known: &before,
@@ -94,7 +96,10 @@ impl RunningChannel {
                 tracing::warn!(channel = %mounted.channel.slug, error = %error, "the break detector failed; known breaks go on");
                 Vec::new()
             }
-            Err(_) => Vec::new(),
+            Err(error) => {
+                tracing::warn!(channel = %mounted.channel.slug, %error, "the break detector was not asked; known breaks go on");
+                Vec::new()
+            }
         };
         let mut avails = merge(known, &found, track, &mounted.detector.name, mounted.channel.ad_break_interval);
         if let Some(pre_roll) = mounted.channel.pre_roll.as_ref().filter(|_| lineup.ended) {

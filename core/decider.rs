@@ -144,10 +144,13 @@ impl Decider {
         let decided = loop {
             let (decider, asked) = (self.clone(), question.clone());
             // Scripts run off the async threads: one that hangs until its deadline holds up nobody else.
-            match tokio::task::spawn_blocking(move || decider.decide_now(&asked, patient)).await {
+            match question.ask.tenant.lane.run(move || decider.decide_now(&asked, patient)).await {
                 Ok(Attempt::Decided(decision)) => break Some(*decision),
                 Ok(Attempt::Starved(campaigns)) => self.await_lease(&tenant, &campaigns).await,
-                Err(_) => break None,
+                Err(error) => {
+                    tracing::warn!(%tenant, avail = %question.ask.avail.id, %error, "no decision: content plays");
+                    break None;
+                }
             }
             patient = false;
         };
@@ -220,13 +223,15 @@ impl Decider {
         }
         let chosen: Vec<Slug> = decision.pod.iter().map(|picked| picked.ad.clone()).collect();
         let (decider, question) = (self.clone(), question.clone());
-        tokio::task::spawn_blocking(move || {
+        let lane = ask.tenant.lane.clone();
+        let tried = move || {
             let ask = &question.ask;
             let Some(trial) = &ask.channel.trial else { return };
             let (other, _) =
                 question.ask_scripts(&trial.policy, &Purse::new(&decider.0.ledger, ask, question.now), false);
             watched(trial, &other.trace, other.pod.iter().map(|picked| &picked.ad).ne(chosen.iter()));
-        });
+        };
+        tokio::spawn(async move { lane.run(tried).await });
     }
 }
 

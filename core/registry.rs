@@ -7,6 +7,7 @@
 
 mod activate;
 mod beside;
+mod followed;
 mod keeper;
 mod persist;
 mod snapshot;
@@ -16,6 +17,7 @@ mod trial;
 
 use std::{
     collections::HashMap,
+    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering::Relaxed},
@@ -23,12 +25,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use futures_util::stream::{self, StreamExt};
 use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 
 pub use self::{
     activate::{Compiled, check, check_files},
     beside::Companions,
+    followed::{Followed, Followers, Version},
     persist::{Committed, Stored, commit, compiled_at, stored},
     snapshot::{ChannelRuntime, Snapshot, TenantRuntime},
     traces::Traces,
@@ -200,32 +204,51 @@ impl Registry {
 
     /// Brings every tenant that the database has in another version up to it.
     async fn catch_up(&self, _turn: &tokio::sync::MutexGuard<'_, ()>) -> Result<usize, RegistryError> {
-        let mut changed = 0;
         let current: HashMap<Slug, i64> = self.parts.store.tenants().await?.into_iter().collect();
-        for (tenant, version) in &current {
-            if self.snapshot.load().tenants.get(tenant).is_some_and(|known| known.version == *version) {
-                continue;
-            }
-            match self.load(tenant).await {
-                Ok(true) => changed += 1,
-                Ok(false) => {}
-                Err(RegistryError::Store(error)) => return Err(error.into()),
+        let known = self.snapshot.load_full();
+        let is_new =
+            |tenant: &Slug, version: i64| known.tenants.get(tenant).is_none_or(|known| known.version != version);
+        let new: Vec<Slug> = current
+            .iter()
+            .filter(|(tenant, version)| is_new(tenant, **version))
+            .map(|(tenant, _)| tenant.clone())
+            .collect();
+        // A server that starts has all to do: side by side, and one swap for all of it.
+        let at_a_time = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let load = |tenant: Slug| async move { (self.load(&tenant).await, tenant) };
+        let mut loading = stream::iter(new.into_iter().map(load)).buffer_unordered(at_a_time);
+        let (mut ready, mut broken) = (Vec::new(), None);
+        while let Some((loaded, tenant)) = loading.next().await {
+            match loaded {
+                Ok(loaded) => ready.extend(loaded),
+                Err(RegistryError::Store(error)) => {
+                    broken = Some(error);
+                    break;
+                }
                 // It was valid when it was committed; the version before goes on serving.
-                Err(error) => tracing::error!(%tenant, version, %error, "a stored tenant cannot be activated"),
+                Err(error) => tracing::error!(%tenant, %error, "a stored tenant cannot be activated"),
             }
+        }
+        drop(loading);
+        let changed = ready.len();
+        if changed > 0 {
+            self.swap(ready).await?;
+        }
+        if let Some(error) = broken {
+            return Err(error.into());
         }
         self.drop_tenants(|slug| !current.contains_key(slug)).await?;
         Ok(changed)
     }
 
-    async fn load(&self, tenant: &Slug) -> Result<bool, RegistryError> {
+    /// The tenant as it is stored, with its version.
+    async fn load(&self, tenant: &Slug) -> Result<Option<(Arc<Compiled>, i64)>, RegistryError> {
         let Some(Stored { version, manifest }) = stored(&self.parts.store, &TenantScope::new(tenant.clone())).await?
         else {
-            return Ok(false);
+            return Ok(None);
         };
         let compiled = self.compile(Arc::unwrap_or_clone(manifest), Places::default()).await?;
-        self.swap(Arc::new(compiled), version).await?;
-        Ok(true)
+        Ok(Some((Arc::new(compiled), version)))
     }
 
     async fn activate(&self, tenant: &Slug, document: Document, author: &Author) -> Result<Committed, RegistryError> {
@@ -249,7 +272,7 @@ impl Registry {
         let now = self.parts.clock.now();
         let committed = commit(&self.parts.store, before.as_ref(), &compiled.manifest, author, now).await?;
         if committed.changed {
-            self.swap(compiled, committed.version).await?;
+            self.swap(vec![(compiled, committed.version)]).await?;
         }
         Ok(committed)
     }
@@ -264,19 +287,21 @@ impl Registry {
         checked.await.map_err(|_| RegistryError::Interrupted)?
     }
 
-    async fn swap(&self, compiled: Arc<Compiled>, version: i64) -> Result<(), RegistryError> {
+    async fn swap(&self, activated: Vec<(Arc<Compiled>, i64)>) -> Result<(), RegistryError> {
         let before = self.snapshot.load_full();
-        let slug = compiled.manifest.tenant.slug.clone();
-        if let Err(error) = self.parts.ledger.keep(&slug, version, compiled.limits()).await {
-            // It goes on trying; until then campaigns with new limits give nothing.
-            tracing::warn!(tenant = %slug, %error, "the ledger cannot write the limits of campaigns");
-        }
-        let known = before.tenants.get(&slug).map(|known| &**known);
-        let runtime = TenantRuntime::new(&compiled, version, known, &self.parts);
         let mut tenants = before.tenants.clone();
-        tenants.insert(slug.clone(), Arc::new(runtime));
-        metrics::counter!("cuetone_bundle_activations_total").increment(1);
-        tracing::info!(tenant = %slug, version, "tenant activated");
+        for (compiled, version) in activated {
+            let slug = compiled.manifest.tenant.slug.clone();
+            if let Err(error) = self.parts.ledger.keep(&slug, version, compiled.limits()).await {
+                // It goes on trying; until then campaigns with new limits give nothing.
+                tracing::warn!(tenant = %slug, %error, "the ledger cannot write the limits of campaigns");
+            }
+            let known = before.tenants.get(&slug).map(|known| &**known);
+            let runtime = TenantRuntime::new(&compiled, version, known, &self.parts);
+            metrics::counter!("cuetone_bundle_activations_total").increment(1);
+            tracing::info!(tenant = %slug, version, "tenant activated");
+            tenants.insert(slug, Arc::new(runtime));
+        }
         self.serve(Snapshot { tenants }).await
     }
 
@@ -294,7 +319,9 @@ impl Registry {
     async fn serve(&self, next: Snapshot) -> Result<(), RegistryError> {
         self.parts.creatives.keep(&next.creative_urls());
         let sinks = next.sink_specs(&self.parts.master_key);
-        self.snapshot.store(Arc::new(next));
+        let next = Arc::new(next);
+        self.snapshot.store(next.clone());
+        next.tell_followers();
         self.parts.sinks.reconcile(sinks).await?;
         Ok(())
     }

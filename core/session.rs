@@ -38,7 +38,7 @@ use crate::{
     domain::{Beaconing, Clock, Moment, Slug, Traffic, Viewer},
     media::multivariant::RenditionKind,
     origin::{Lineup, OriginError},
-    registry::{ChannelRuntime, Registry, TenantRuntime},
+    registry::{Followed, Registry, TenantRuntime, Version},
     stitch::{
         pod::Pod,
         render::{Numbering, Render, RenderError},
@@ -89,8 +89,7 @@ pub struct Session {
     named: bool,
     /// The player's end of the connection, for third parties; nothing where nobody of them is asked.
     client: Arc<Client>,
-    tenant: Arc<TenantRuntime>,
-    channel: Arc<ChannelRuntime>,
+    followed: Arc<Followed>,
     lineup: Arc<Lineup>,
     /// VOD keeps the version that it began with.
     title: OnceLock<Arc<Reference>>,
@@ -137,10 +136,10 @@ struct RenditionState {
 
 impl Session {
     pub fn tenant(&self) -> &Slug {
-        &self.tenant.manifest.tenant.slug
+        self.followed.tenant()
     }
     pub fn channel(&self) -> &Slug {
-        &self.channel.channel.slug
+        self.followed.channel()
     }
 
     /// The caller's name of it, as far as events may have it.
@@ -324,8 +323,7 @@ impl Sessions {
             token,
             client: if tenant.has_demand(&channel) { Arc::new(client()) } else { Arc::default() },
             viewer,
-            tenant,
-            channel,
+            followed: channel.follow(&tenant),
             lineup: lineup.clone(),
             title: OnceLock::new(),
             state: Mutex::default(),
@@ -333,9 +331,9 @@ impl Sessions {
         let table = if lineup.ended { &self.titles } else { &self.live };
         table.insert(token, session.clone());
         // Before the first playlist is asked for, and so before the first break.
-        self.decider.expect(&session.tenant, session.viewer.session_id.as_deref(), token.name());
+        self.decider.expect(&tenant, session.viewer.session_id.as_deref(), token.name());
         if !lineup.ended {
-            offers::prefetch(&self.demand, &session, &session.tenant, &session.channel, None, self.clock.now());
+            offers::prefetch(&self.demand, &session, &tenant, &channel, None, self.clock.now());
         }
         metrics::counter!("cuetone_sessions_opened_total", "tenant" => session.tenant().to_string()).increment(1);
         Ok(session)
@@ -400,7 +398,8 @@ impl Sessions {
                     target_duration: target,
                     version: session.version,
                 };
-                let links = Links::new(&session.tenant.url_key, session.channel(), direct);
+                let newest = session.followed.newest();
+                let links = Links::new(&newest.tenant.url_key, session.channel(), direct);
                 let (text, next) = render.render(&numbering, &links)?;
                 let body = Arc::new(Body::new(text, next, links.into_shown()));
                 self.bodies.insert(key, body.clone());
@@ -422,24 +421,12 @@ impl Sessions {
 
     async fn reference(&self, session: &Session) -> Result<Arc<Reference>, SessionError> {
         // Detectors are those of now; the channel may have been reloaded since the session began.
-        let current = self.current(session);
-        let reference = current.1.running.reference(&session.lineup, &current.1.detector).await?;
+        let channel = session.followed.newest().channel.clone();
+        let reference = channel.running.reference(&session.lineup, &channel.detector).await?;
         if session.lineup.ended {
             return Ok(session.title.get_or_init(|| reference).clone());
         }
         Ok(reference)
-    }
-
-    /// The session's tenant and channel as they are now, or as they were when they are gone.
-    fn current(&self, session: &Session) -> (Arc<TenantRuntime>, Arc<ChannelRuntime>) {
-        let snapshot = self.registry.snapshot();
-        let found = snapshot.channel(session.tenant().as_str(), session.channel().as_str());
-        match found {
-            Some((tenant, channel)) if Arc::ptr_eq(&channel.running, &session.channel.running) => {
-                (tenant.clone(), channel.clone())
-            }
-            _ => (session.tenant.clone(), session.channel.clone()),
-        }
     }
 
     /// Brings the session's timeline up to the reference and decides what is new, once.
@@ -451,7 +438,8 @@ impl Sessions {
         let turn = usize::try_from(self.hash.hash_one(session.token) % TURNS as u64).unwrap_or(0);
         let Some(turn) = self.turns.get(turn) else { return };
         let _turn = turn.lock().await;
-        let (tenant, channel) = self.current(session);
+        let newest = session.followed.newest();
+        let Version { tenant, channel } = &*newest;
         let undecided = {
             let mut state = session.state.lock();
             if state.followed >= track.id {
@@ -469,15 +457,15 @@ impl Sessions {
         if track.ended {
             // All breaks of a title are known at once: their ad servers are asked at once.
             for avail in &undecided {
-                offers::prefetch(&self.demand, session, &tenant, &channel, Some(avail), self.clock.now());
+                offers::prefetch(&self.demand, session, tenant, channel, Some(avail), self.clock.now());
             }
         }
         for avail in undecided {
-            let pod = self.decide(session, &tenant, &channel, &avail, track).await;
+            let pod = self.decide(session, tenant, channel, &avail, track).await;
             session.state.lock().timeline.place(avail, pod);
         }
         if !track.ended {
-            offers::prefetch(&self.demand, session, &tenant, &channel, None, self.clock.now());
+            offers::prefetch(&self.demand, session, tenant, channel, None, self.clock.now());
         }
         let mut state = session.state.lock();
         state.timeline.decided(track);
@@ -498,7 +486,7 @@ impl Session {
             return Some(title.clone());
         }
         let track = self.lineup.fresh(self.lineup.reference, now)?;
-        self.channel.running.fresh(&track)
+        self.followed.running().fresh(&track)
     }
 
     /// The playlist made last, if it is still right.

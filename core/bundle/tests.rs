@@ -139,7 +139,12 @@ fn what_is_still_referred_to_cannot_go() {
     let slate = gone(|document| assert!(document.remove(Section::Ads, "station-slate")));
     assert_eq!(slate, ["channels[news].slate"]);
     let script = gone(|document| assert!(document.remove_script("rules/kids.rhai")));
-    assert_eq!(script, ["extensions.targeting[0].use", "extensions.trial.scripts.rules/kids.rhai"]);
+    let places = [
+        "extensions.counters.rules/kids.rhai",
+        "extensions.targeting[0].use",
+        "extensions.trial.scripts.rules/kids.rhai",
+    ];
+    assert_eq!(script, places);
     let channel = gone(|document| assert!(document.remove(Section::Channels, "news")));
     assert_eq!(channel, ["ads[coca-cola-30].rules[5].value"]);
 }

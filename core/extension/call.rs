@@ -8,8 +8,6 @@ use std::{
     sync::Arc,
 };
 
-use metrics::{Counter, Histogram, counter, histogram};
-
 use super::{
     BreakDetector, DetectInput, ExtensionError, FillInput, FillStrategy, FoundAvail, RuleInput, SinkInput, SinkRequest,
     TargetingRule, TrackingSink, Verdict,
@@ -54,9 +52,6 @@ pub struct Guarded<T: ?Sized> {
     standing: Arc<Standing>,
     /// None for what we ship: it is what answers when the quota is used up.
     quota: Option<Arc<Quota>>,
-    answered: Counter,
-    seconds: Histogram,
-    cpu_micros: Counter,
     inner: Box<T>,
 }
 
@@ -67,7 +62,6 @@ impl<T: ?Sized> Guarded<T> {
         Self::with(inner, label, clock, standing, None)
     }
 
-    /// Metrics go to the recorder that is installed now, so install it before extensions are loaded.
     pub fn with(
         inner: Box<T>,
         label: Label,
@@ -75,12 +69,7 @@ impl<T: ?Sized> Guarded<T> {
         standing: Arc<Standing>,
         quota: Option<Arc<Quota>>,
     ) -> Arc<Self> {
-        let seconds = histogram!("cuetone_extension_seconds", "tenant" => label.tenant.clone(),
-            "extension" => label.extension.clone(), "version" => label.version.clone(), "point" => label.point.as_str());
-        let cpu_micros = counter!("cuetone_extension_cpu_microseconds_total", "tenant" => label.tenant.clone(),
-            "extension" => label.extension.clone(), "version" => label.version.clone(), "point" => label.point.as_str());
-        let answered = calls(&label, "ok");
-        Arc::new(Self { standing, quota, clock, answered, seconds, cpu_micros, label, inner })
+        Arc::new(Self { standing, quota, clock, label, inner })
     }
 
     /// Is it left alone because it failed too often?
@@ -105,8 +94,6 @@ impl<T: ?Sized> Guarded<T> {
             Err(ExtensionError::Panic { path: self.label.extension.clone(), message: panic_message(&*panic) })
         });
         let (took, cpu) = ((self.clock)().saturating_sub(started), thread_time().saturating_sub(began));
-        self.seconds.record(took);
-        self.cpu_micros.increment(u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX));
         if let Some(quota) = &self.quota {
             quota.charge(cpu);
         }
@@ -117,7 +104,6 @@ impl<T: ?Sized> Guarded<T> {
         });
         match &answer {
             Ok(_) => {
-                self.answered.increment(1);
                 self.standing.figures.answered();
                 self.standing.breaker.succeeded();
             }
@@ -129,14 +115,12 @@ impl<T: ?Sized> Guarded<T> {
     /// Not asked at all.
     #[cold]
     fn refused(&self, error: ExtensionError) -> ExtensionError {
-        calls(&self.label, error.kind()).increment(1);
         self.standing.figures.failed(error.kind());
         error
     }
 
     #[cold]
     fn count_failure(&self, error: &ExtensionError) {
-        calls(&self.label, error.kind()).increment(1);
         self.standing.figures.failed(error.kind());
         let was_open = self.is_open();
         // What other calls of its tenant have taken is not its own failure.
@@ -149,11 +133,6 @@ impl<T: ?Sized> Guarded<T> {
             tracing::warn!(%tenant, %extension, "the extension failed too often in a row and is left alone for a while");
         }
     }
-}
-
-fn calls(label: &Label, outcome: &'static str) -> Counter {
-    counter!("cuetone_extension_calls_total", "tenant" => label.tenant.clone(), "extension" => label.extension.clone(),
-        "version" => label.version.clone(), "point" => label.point.as_str(), "outcome" => outcome)
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

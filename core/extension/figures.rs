@@ -1,6 +1,6 @@
 //! How one version of an extension does: calls, failures by kind, how long calls take, what they use.
 //!
-//! For the tenant, by the admin API; `/metrics` has the same of the whole server for its operator. Counts since the
+//! For the tenant, by the admin API, and for the operator in `/metrics` ([`super::exposition`]). Counts since the
 //! version was first loaded on this node, over reloads.
 
 use std::{
@@ -13,7 +13,7 @@ use serde::Serialize;
 /// Steps of the histogram: four to a doubling, from a microsecond to half a minute. A quantile is at most 19 % above what
 /// it stands for.
 const STEPS: usize = 100;
-const STEPS_PER_DOUBLING: f64 = 4.0;
+pub const STEPS_PER_DOUBLING: f64 = 4.0;
 
 /// Kinds of failures, as [`super::ExtensionError::kind`] names them.
 const KINDS: [&str; 9] =
@@ -24,6 +24,7 @@ pub struct Figures {
     failed: [AtomicU64; KINDS.len()],
     /// Calls by how long they took.
     took: [AtomicU64; STEPS],
+    took_nanos: AtomicU64,
     cpu_nanos: AtomicU64,
     peak_memory_bytes: AtomicU64,
 }
@@ -34,10 +35,25 @@ impl Default for Figures {
             answered: AtomicU64::new(0),
             failed: [const { AtomicU64::new(0) }; KINDS.len()],
             took: [const { AtomicU64::new(0) }; STEPS],
+            took_nanos: AtomicU64::new(0),
             cpu_nanos: AtomicU64::new(0),
             peak_memory_bytes: AtomicU64::new(0),
         }
     }
+}
+
+/// All that [`Figures`] counted, as it is now.
+#[derive(Clone, Debug)]
+pub struct Totals {
+    pub answered: u64,
+    /// Failures by kind; those that did not happen are left out.
+    pub errors: Vec<(&'static str, u64)>,
+    /// Calls by how long they took, in steps of a quarter of a doubling from a microsecond on.
+    pub took: [u64; STEPS],
+    pub took_nanos: u64,
+    pub cpu_nanos: u64,
+    /// The most that one call had; 0 for scripts, whose memory is not counted.
+    pub peak_memory_bytes: u64,
 }
 
 /// What [`Figures`] have seen.
@@ -74,6 +90,7 @@ impl Figures {
         if let Some(count) = self.took.get(step(took)) {
             count.fetch_add(1, Relaxed);
         }
+        self.took_nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
         self.cpu_nanos.fetch_add(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
@@ -81,19 +98,32 @@ impl Figures {
         self.peak_memory_bytes.fetch_max(bytes as u64, Relaxed);
     }
 
-    pub fn seen(&self) -> Seen {
-        let counts = |list: &[AtomicU64]| list.iter().map(|count| count.load(Relaxed)).collect::<Vec<_>>();
-        let (answered, failures, took) = (self.answered.load(Relaxed), counts(&self.failed), counts(&self.took));
-        let failed = failures.iter().sum();
-        Seen {
-            calls: answered + failed,
-            answered,
-            failed,
-            errors: KINDS.into_iter().zip(failures).filter(|(_, count)| *count > 0).collect(),
-            p50_microseconds: quantile(&took, 50),
-            p99_microseconds: quantile(&took, 99),
-            cpu_seconds: Duration::from_nanos(self.cpu_nanos.load(Relaxed)).as_secs_f64(),
+    pub fn totals(&self) -> Totals {
+        let errors = KINDS.into_iter().zip(self.failed.iter().map(|count| count.load(Relaxed)));
+        Totals {
+            answered: self.answered.load(Relaxed),
+            errors: errors.filter(|(_, count)| *count > 0).collect(),
+            took: std::array::from_fn(|step| self.took.get(step).map_or(0, |count| count.load(Relaxed))),
+            took_nanos: self.took_nanos.load(Relaxed),
+            cpu_nanos: self.cpu_nanos.load(Relaxed),
             peak_memory_bytes: self.peak_memory_bytes.load(Relaxed),
+        }
+    }
+}
+
+impl Totals {
+    /// In short, for the tenant.
+    pub fn seen(&self) -> Seen {
+        let failed = self.errors.iter().map(|(_, count)| count).sum();
+        Seen {
+            calls: self.answered + failed,
+            answered: self.answered,
+            failed,
+            errors: self.errors.iter().copied().collect(),
+            p50_microseconds: quantile(&self.took, 50),
+            p99_microseconds: quantile(&self.took, 99),
+            cpu_seconds: Duration::from_nanos(self.cpu_nanos).as_secs_f64(),
+            peak_memory_bytes: self.peak_memory_bytes,
         }
     }
 }
@@ -122,12 +152,12 @@ mod tests {
     #[test]
     fn quantiles_are_near_and_never_below() {
         let figures = Figures::default();
-        assert_eq!(figures.seen().p50_microseconds, None);
+        assert_eq!(figures.totals().seen().p50_microseconds, None);
         for micros in 1..=1_000 {
             figures.made(Duration::from_micros(micros), Duration::from_micros(micros));
             figures.answered();
         }
-        let seen = figures.seen();
+        let seen = figures.totals().seen();
         let near =
             |found: Option<u64>, exact: u64| found.is_some_and(|found| (exact..=exact * 119 / 100).contains(&found));
         assert!(near(seen.p50_microseconds, 500) && near(seen.p99_microseconds, 990), "{seen:?}");
@@ -143,7 +173,7 @@ mod tests {
         }
         figures.used_memory(10);
         figures.used_memory(5);
-        let seen = figures.seen();
+        let seen = figures.totals().seen();
         assert_eq!(
             serde_json::to_value(&seen.errors).expect("JSON"),
             serde_json::json!({"deadline": 1, "quota": 1, "trap": 2})

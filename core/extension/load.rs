@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 use super::{
     BreakDetector, ExtensionError, FillStrategy, Guarded, Monotonic, TargetingRule, TrackingSink,
     call::Label,
-    gauges,
+    exposition,
+    lane::{Lane, Lanes},
     logs::Line,
     quota::Allowance,
     rhai::{Host, Script},
@@ -128,6 +129,7 @@ pub struct Extensions {
     host: Arc<Host>,
     plugins: Arc<Plugins>,
     watch: Arc<Watch>,
+    lanes: Arc<Lanes>,
     clock: Monotonic,
     trial_config: Arc<Value>,
     /// Whose plugins count; everybody's where there are none.
@@ -138,11 +140,16 @@ impl Extensions {
     /// `clock` times breakers and metrics: [`super::monotonic()`], or a test's own. No tenant has a quota: a month of
     /// decisions that is decided again needs more processor time than any server allows.
     ///
-    /// Fails only if a shipped rule does not compile.
+    /// Fails only if a shipped rule does not compile, or the system gives nothing to run extensions on.
     pub fn new(clock: Monotonic) -> Result<Self, ExtensionError> {
         let (host, plugins) = (Arc::new(Host::new()?), Arc::new(Plugins::new(None)));
         let watch = Arc::new(Watch::new(None, &clock));
-        Ok(Self { host, plugins, watch, clock, trial_config: Arc::new(Value::Null), plugin_keys: Arc::default() })
+        let lanes = Lanes::new().map_err(|error| ExtensionError::Panic {
+            path: "extensions".to_owned(),
+            message: format!("there is nothing to run them on: {error}"),
+        })?;
+        let (trial_config, plugin_keys) = (Arc::new(Value::Null), Arc::default());
+        Ok(Self { host, plugins, watch, lanes: Arc::new(lanes), clock, trial_config, plugin_keys })
     }
 
     /// The same, but compiled plugins are kept in a folder.
@@ -244,14 +251,19 @@ impl Extensions {
         Ok(Tried { point, version: source.version() })
     }
 
+    /// Where all that calls a tenant's extensions runs.
+    pub fn lane(&self, tenant: &str) -> Lane {
+        Lane::new(Arc::clone(&self.lanes), self.watch.quota(tenant))
+    }
+
     /// How a tenant's extensions do, every version that is in use.
     pub fn seen(&self, tenant: &str) -> Vec<Insight> {
         self.watch.seen(Some(tenant))
     }
 
-    /// The gauges of all tenants' extensions, as Prometheus text.
-    pub fn gauges(&self) -> String {
-        gauges::text(&self.watch.seen(None))
+    /// The same of all tenants, as Prometheus reads it.
+    pub fn exposition(&self) -> String {
+        exposition::render(&self.watch.seen(None))
     }
 
     /// What a tenant's extensions logged last; nothing if it has none.

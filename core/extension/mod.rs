@@ -4,7 +4,8 @@
 //! - [`load`]: script text → compiled, checked, tried → a trait object ([`Extensions`] is where to start).
 //! - [`verified`]: what is known of plugins already, so that nothing is checked twice.
 //! - [`call`]: wraps every extension: catches panics, checks answers, counts, and stops asking what keeps failing.
-//! - [`quota`]: what a tenant's extensions may use together; [`figures`]: how each of them does; [`gauges`]: what
+//! - [`lane`]: where it all runs.
+//! - [`quota`]: what a tenant's extensions may use together; [`figures`]: how each of them does; [`exposition`]: what
 //!   `/metrics` shows of that.
 //! - [`limits`]: every limit, with its reason.
 //! - [`logs`]: what they log.
@@ -22,8 +23,9 @@ pub mod check;
 pub mod counters;
 pub mod cpu;
 pub mod error;
+pub mod exposition;
 pub mod figures;
-mod gauges;
+pub mod lane;
 pub mod limits;
 pub mod load;
 pub mod logs;
@@ -41,6 +43,7 @@ pub use breaker::{Monotonic, monotonic};
 pub use call::Guarded;
 pub use counters::{CounterView, Counters};
 pub use error::ExtensionError;
+pub use lane::Lane;
 pub use load::{Extensions, Loaded, Point, ScriptSource, Tried};
 pub use point::*;
 pub use quota::Allowance;

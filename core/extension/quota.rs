@@ -3,8 +3,9 @@
 //!
 //! The limits of single calls stop what runs too long; this stops what runs too often, so that a tenant whose extensions
 //! are slow, but not slow enough to fail, takes its own share of the machine and nobody else's. Two buckets that fill
-//! evenly and hold some seconds, for the rush when a break begins for everybody. Memory is no bucket: what the calls that
-//! run now have is added up, and nothing is saved. Knows time only by the clock it is given.
+//! evenly and hold some seconds, for the rush when a break begins for everybody; and a small one, which tells who lately
+//! used much ([`super::lane`]). Memory is no bucket: what the calls that run now have is added up, and nothing is saved.
+//! Knows time only by the clock it is given.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -17,6 +18,15 @@ use super::{ExtensionError, breaker::Monotonic};
 
 /// How many seconds' worth is saved up. All viewers of a channel meet a break within some seconds.
 const SAVED_SECONDS: u32 = 20;
+
+/// Who uses more than a fifth of what it may, on average, is heavy.
+const LIGHT_SHARE: i64 = 5;
+
+/// How many seconds' worth of that may come at once: five calls that use all their time.
+const LIGHT_SECONDS: i64 = 1;
+
+/// Who was heavy is light again after so many seconds without a call, and after fewer if it used little.
+const FORGIVEN_SECONDS: i64 = 5;
 
 /// What a tenant gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +63,8 @@ struct Left {
     cpu: i64,
     /// Billionths, so that short waits count too.
     calls: i64,
+    /// Nanoseconds until it is heavy.
+    light: i64,
 }
 
 /// Bytes in one of memory's units.
@@ -63,7 +75,12 @@ const UNIT: i64 = 1_000_000_000;
 
 impl Quota {
     pub fn new(allowance: Allowance, clock: Monotonic) -> Self {
-        let left = Mutex::new(Left { at: clock(), cpu: most_cpu(allowance), calls: most_calls(allowance) });
+        let left = Mutex::new(Left {
+            at: clock(),
+            cpu: most_cpu(allowance),
+            calls: most_calls(allowance),
+            light: LIGHT_SECONDS * light(allowance),
+        });
         Self { clock, allowance, left, memory: AtomicUsize::new(0) }
     }
 
@@ -90,7 +107,16 @@ impl Quota {
     pub fn charge(&self, cpu: Duration) {
         let cost = i64::try_from(cpu.as_nanos()).unwrap_or(i64::MAX);
         let mut left = self.left.lock();
+        self.refill(&mut left);
         left.cpu = left.cpu.saturating_sub(cost);
+        left.light = left.light.saturating_sub(cost).max(-FORGIVEN_SECONDS * light(self.allowance));
+    }
+
+    /// Has it lately used so much that others go first?
+    pub fn is_heavy(&self) -> bool {
+        let mut left = self.left.lock();
+        self.refill(&mut left);
+        left.light <= 0
     }
 
     /// Takes so much more memory for a call that runs; false, and nothing taken, where it is not to be had.
@@ -127,11 +153,17 @@ impl Quota {
             .calls
             .saturating_add(passed.saturating_mul(i64::from(calls_per_second)))
             .min(most_calls(self.allowance));
+        left.light = left.light.saturating_add(cpu / LIGHT_SHARE).min(LIGHT_SECONDS * light(self.allowance));
     }
 }
 
 fn most_cpu(allowance: Allowance) -> i64 {
     UNIT / 100 * i64::from(allowance.cpu_percent) * i64::from(SAVED_SECONDS)
+}
+
+/// A second's worth.
+fn light(allowance: Allowance) -> i64 {
+    UNIT / 100 * i64::from(allowance.cpu_percent) / LIGHT_SHARE
 }
 
 fn most_calls(allowance: Allowance) -> i64 {
@@ -179,6 +211,24 @@ mod tests {
         assert_eq!(granted(10), 1);
         millis.fetch_add(1_000_000, Ordering::Relaxed);
         assert_eq!(granted(1_000), 10 * SAVED_SECONDS as usize, "only so much is saved up");
+    }
+
+    #[test]
+    fn heavy_is_who_uses_much_and_not_for_ever() {
+        let (quota, millis) = hand_clock(Allowance::default());
+        let called = |cost: u64, every: u64, calls: u64| {
+            for _ in 0..calls {
+                quota.charge(Duration::from_millis(cost));
+                millis.fetch_add(every, Ordering::Relaxed);
+            }
+            quota.is_heavy()
+        };
+        assert!(!called(1, 11, 10_000), "a tenth of a processor is little");
+        assert!(!called(19, 0, 5), "so are some slow calls");
+        assert!(called(19, 0, 1));
+        assert!(called(1, 9, 10_000), "more than a tenth is much");
+        assert!(called(19, 100, 1_000));
+        assert!(!called(0, 1, 6_000), "it is forgotten");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     breaker::Monotonic,
     call::{Label, Standing},
-    figures::{Figures, Seen},
+    figures::{Figures, Totals},
     logs::TenantLog,
     quota::{Allowance, Quota},
 };
@@ -36,7 +36,7 @@ pub struct Insight {
     pub of: Label,
     /// Somewhere it failed so often in a row that it is left alone.
     pub breaker_open: bool,
-    pub seen: Seen,
+    pub totals: Totals,
 }
 
 /// Values that are there as long as somebody outside holds them.
@@ -107,7 +107,7 @@ impl Watch {
             .collect();
         let insight = |(of, figures): (Label, Arc<Figures>)| Insight {
             breaker_open: open.contains(&of),
-            seen: figures.seen(),
+            totals: figures.totals(),
             of,
         };
         let mut all: Vec<Insight> = known.into_iter().map(insight).collect();
@@ -145,7 +145,7 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &other) && Arc::ptr_eq(&first.figures, &other.figures));
         first.figures.answered();
         drop((first, other));
-        assert_eq!(watch.standing(&label("1"), &none).figures.seen().calls, 0);
+        assert_eq!(watch.standing(&label("1"), &none).figures.totals().seen().calls, 0);
         for version in 0..1_000 {
             drop(watch.standing(&label(&version.to_string()), &none));
         }

@@ -45,17 +45,17 @@ impl Check {
 pub struct Ops {
     checks: Vec<Check>,
     metrics: PrometheusHandle,
-    more: Box<dyn Fn() -> String + Send + Sync>,
+    counted_elsewhere: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl Ops {
-    /// `more` writes the lines of series that the recorder does not keep: those that are as they are when it is asked.
+    /// `counted_elsewhere`: metrics that others keep, in the same format.
     pub fn new(
         checks: Vec<Check>,
         metrics: PrometheusHandle,
-        more: impl Fn() -> String + Send + Sync + 'static,
+        counted_elsewhere: impl Fn() -> String + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { checks, metrics, more: Box::new(more) })
+        Arc::new(Self { checks, metrics, counted_elsewhere: Box::new(counted_elsewhere) })
     }
 }
 
@@ -125,7 +125,7 @@ async fn readyz(State(ops): State<Arc<Ops>>) -> Response {
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> Response {
-    let text = ops.metrics.render() + &*(ops.more)();
+    let text = ops.metrics.render() + (ops.counted_elsewhere)().as_str();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -177,12 +177,13 @@ mod tests {
     #[tokio::test]
     async fn metrics_are_prometheus_text_with_fine_buckets_for_times() {
         let recorder = builder().expect("valid").build_recorder();
-        let ops = Ops::new(Vec::new(), recorder.handle(), || "cuetone_things_now 3\n".to_owned());
+        let ops = Ops::new(Vec::new(), recorder.handle(), || "cuetone_others 3\n".to_owned());
         metrics::with_local_recorder(&recorder, || {
             metrics::counter!("cuetone_things_total", "kind" => "a").increment(2);
             metrics::histogram!("cuetone_things_seconds").record(0.00002);
         });
         let (_, body) = ask(&ops, "/metrics").await;
+        assert!(body.ends_with("\ncuetone_others 3\n"), "{body}");
         assert!(body.contains("cuetone_things_total{kind=\"a\"} 2"), "{body}");
         assert!(body.ends_with("\ncuetone_things_now 3\n"), "{body}");
         assert!(body.contains("cuetone_things_seconds_bucket{le=\"0.000025\"} 1"), "{body}");

@@ -13,6 +13,7 @@ use super::{
     Parts, Stored,
     activate::Compiled,
     beside::Companions,
+    followed::{Followed, Followers},
     tags::Tags,
     traces::Traces,
     trial::{CompiledTrial, TrialRuntime, TrialWatch},
@@ -25,7 +26,7 @@ use crate::{
         Ad, AdType, Campaign, CapPeriod, Channel, Creative, ExtensionUse, Money, Slug, Status, Tenant, TenantManifest,
         Trial,
     },
-    extension::{Loaded, TrackingSink, secrets},
+    extension::{Lane, Loaded, TrackingSink, secrets},
     origin::Origin,
     secret::{MasterKey, Purpose, hex},
     store::TenantScope,
@@ -53,6 +54,8 @@ pub struct TenantRuntime {
     viewer_key: SigningKey,
     /// Turns for this tenant's decisions.
     pub turns: Arc<Semaphore>,
+    /// Where its extensions are asked.
+    pub lane: Lane,
     creatives: HashMap<Slug, Url>,
     /// Where each ad stands in the manifest: beacons ask by slug.
     places: HashMap<Slug, usize>,
@@ -77,6 +80,7 @@ pub struct ChannelRuntime {
     pub detector: MountedDetector,
     pub running: Arc<RunningChannel>,
     pub traces: Arc<Traces>,
+    followers: Arc<Followers>,
 }
 
 impl Snapshot {
@@ -97,6 +101,17 @@ impl Snapshot {
         pairs
     }
 
+    /// Brings up to date what is followed of these tenants.
+    pub(super) fn tell_followers(&self) {
+        for (slug, tenant) in &self.tenants {
+            for channel in tenant.channels.keys() {
+                if let Some((tenant, channel)) = self.channel(slug.as_str(), channel.as_str()) {
+                    channel.followers.tell(tenant, channel);
+                }
+            }
+        }
+    }
+
     pub(super) fn creative_urls(&self) -> HashSet<Url> {
         self.tenants.values().flat_map(|tenant| tenant.creatives.values().cloned()).collect()
     }
@@ -109,17 +124,26 @@ impl Snapshot {
     }
 }
 
+impl ChannelRuntime {
+    /// This channel, from this version on, for who stays with it.
+    pub fn follow(self: &Arc<Self>, tenant: &Arc<TenantRuntime>) -> Arc<Followed> {
+        self.followers.join(tenant, self)
+    }
+}
+
 impl TenantRuntime {
     pub(super) fn new(compiled: &Compiled, version: i64, before: Option<&Self>, parts: &Parts) -> Self {
         let Compiled { manifest, index, overlays, detectors, sinks, trial, .. } = compiled;
         let watch = watch(trial.as_ref(), before);
         let slug = &manifest.tenant.slug;
+        let lane = parts.extensions.lane(slug.as_str());
         let mut channels = HashMap::new();
         for (at, channel) in manifest.channels.iter().enumerate() {
             let (Some(detector), Some(policy)) = (detectors.get(at).cloned(), compiled.policy(at)) else { continue };
             let channel = Arc::new(channel.clone());
             let known = before.and_then(|before| before.channels.get(&channel.slug));
             let Some(running) = running(&channel, known, parts) else { continue };
+            let same = known.filter(|known| Arc::ptr_eq(&known.running, &running));
             let tried = trial.as_ref().and_then(|trial| {
                 let (targeting, fill) = (trial.targeting.clone(), trial.fills.get(at)?.clone());
                 let policy = ChannelPolicy { targeting, fill, ..policy.clone() };
@@ -129,8 +153,9 @@ impl TenantRuntime {
                 policy,
                 trial: tried,
                 ad_server: Source::of_channel(&manifest.tenant, &channel),
-                detector: MountedDetector { detector, channel: channel.clone() },
+                detector: MountedDetector { detector, channel: channel.clone(), lane: lane.clone() },
                 running,
+                followers: same.map_or_else(Arc::default, |known| known.followers.clone()),
                 traces: known.map_or_else(Arc::default, |known| known.traces.clone()),
                 channel: channel.clone(),
             };
@@ -149,6 +174,7 @@ impl TenantRuntime {
             url_key: SigningKey::new(&parts.master_key.tenant_key(slug, Purpose::Urls)),
             viewer_key: SigningKey::new(&parts.master_key.tenant_key(slug, Purpose::Viewers)),
             turns: before.map_or_else(|| Arc::new(Semaphore::new(PARALLEL_DECISIONS)), |before| before.turns.clone()),
+            lane,
             creatives,
             places,
             campaigns,
@@ -216,6 +242,7 @@ impl TenantRuntime {
             name: sink_name(mounted, loaded),
             revision: hex(&Sha256::digest(described.as_bytes())),
             sink: loaded.extension.clone(),
+            lane: self.lane.clone(),
             config,
             secrets,
             allow_hosts: mounted.allow_hosts.clone(),

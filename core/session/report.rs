@@ -55,7 +55,7 @@ impl Sessions {
             };
             events.push(said(EventType::Stitched).identified());
             if counts {
-                let price = session.tenant.impression_price(campaign.as_ref());
+                let price = session.followed.newest().tenant.impression_price(campaign.as_ref());
                 let impression = Event { price, counted_by: Some(CountedBy::Stitch), ..said(EventType::Impression) };
                 events.push(impression.identified());
             }

@@ -26,7 +26,7 @@ use self::{deliver::Delivery, vault::Vault};
 use super::Journal;
 use crate::{
     domain::Clock,
-    extension::{TrackingSink, secrets::Placeholders},
+    extension::{Lane, TrackingSink, secrets::Placeholders},
     outbound::Outbound,
     secret::KEY_BYTES,
     store::{Store, StoreError, TenantScope},
@@ -76,6 +76,8 @@ pub struct SinkSpec {
     /// Changes when anything about the sink does (content hash of script, configuration, hosts): it is then restarted.
     pub revision: String,
     pub sink: Arc<dyn TrackingSink>,
+    /// Where it is asked.
+    pub lane: Lane,
     /// With placeholders in place of secrets.
     pub config: Value,
     pub secrets: Placeholders,

@@ -11,11 +11,29 @@ use sha2::{Digest, Sha256};
 
 /// The component of a language's template for a point: what `cuetone plugin new` and `build` make.
 pub fn template(language: Language, point: Point) -> Vec<u8> {
-    changed(language, point, &[])
+    component(language, point, |_| {})
 }
 
 /// The same with other sources: in each file, `from` stands once and becomes `to`.
+#[allow(dead_code, reason = "not every test that builds guests changes one")]
 pub fn changed(language: Language, point: Point, changes: &[(&str, &str, &str)]) -> Vec<u8> {
+    component(language, point, |project| {
+        for (file, from, to) in changes {
+            let path = project.join(file);
+            let text = fs::read_to_string(&path).expect("a source of the template");
+            assert_eq!(text.matches(from).count(), 1, "{from}\n{text}");
+            fs::write(&path, text.replace(from, to)).expect("changed");
+        }
+    })
+}
+
+/// The same in Rust, with one of its files replaced.
+#[allow(dead_code, reason = "some measurements use it")]
+pub fn rust_with(point: Point, file: &str, text: &str) -> Vec<u8> {
+    component(Language::Rust, point, |project| fs::write(project.join(file), text).expect("written"))
+}
+
+fn component(language: Language, point: Point, change: impl FnOnce(&Path)) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let project = folder.path().join("starter");
     let of = match point {
@@ -25,12 +43,7 @@ pub fn changed(language: Language, point: Point, changes: &[(&str, &str, &str)])
         Point::Sink => cuetone_build::Point::Sink,
     };
     let mut files = new_project(&project, "starter", of, language).expect("a project");
-    for (file, from, to) in changes {
-        let path = project.join(file);
-        let text = fs::read_to_string(&path).expect("a source of the template");
-        assert_eq!(text.matches(from).count(), 1, "{from}\n{text}");
-        fs::write(&path, text.replace(from, to)).expect("changed");
-    }
+    change(&project);
     files.sort();
     let mut hash = Sha256::new();
     for file in &files {

@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     process::Output,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -140,4 +141,20 @@ async fn a_script_that_is_edited_in_the_watched_folder_takes_effect() {
         server.creatives.refresh().await;
         assert_eq!(server.viewer().await.poll("v0").await.ads(), [ad]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_who_stays_keeps_no_old_version_in_memory_and_sees_the_new_one() {
+    let server = Server::start(Stream::live(Packaging::Ts).with_break(101..106)).await;
+    server.apply(&Yaml::ads(&["red-5"]).build(&server.origin)).await;
+    let mut player = server.viewer().await;
+    player.poll("v0").await;
+    let first = Arc::downgrade(&server.registry.snapshot().tenants["acme"]);
+    server.apply(&Yaml::ads(&["green-5"]).build(&server.origin)).await;
+    within(FOLLOWS, "the old version is gone", || async { first.strong_count() == 0 }).await;
+    for _ in 0..4 {
+        server.clock.forward(2_000);
+        player.poll("v0").await;
+    }
+    assert!(player.seen("v0").iter().any(|segment| segment.ad() == Some("green-5")));
 }

@@ -67,7 +67,9 @@ fn shown(insight: &Insight) -> Value {
         "point": insight.of.point.as_str(),
         "breaker": if insight.breaker_open { "open" } else { "closed" },
     });
-    if let (Some(fields), Ok(Value::Object(seen))) = (fields.as_object_mut(), serde_json::to_value(&insight.seen)) {
+    if let (Some(fields), Ok(Value::Object(seen))) =
+        (fields.as_object_mut(), serde_json::to_value(insight.totals.seen()))
+    {
         fields.extend(seen);
     }
     fields

@@ -315,7 +315,8 @@ impl Delivery {
     /// Calls the extension on a blocking thread: a slow script costs its own tenant only.
     async fn ask(&self, events: Arc<[Event]>) -> Result<Arc<[SinkRequest]>, Failure> {
         let spec = self.spec.clone();
-        let call = tokio::task::spawn_blocking(move || {
+        let lane = spec.lane.clone();
+        let call = lane.run(move || {
             let tenant = spec.scope.tenant().as_str();
             spec.sink.deliver(&SinkInput { tenant, events: &events, config: &spec.config })
         });
@@ -323,7 +324,7 @@ impl Delivery {
             Ok(Ok(requests)) => requests,
             Ok(Err(error @ ExtensionError::Compile { .. })) => return Err(Failure::hopeless(error.to_string())),
             Ok(Err(error)) => return Err(Failure::retry(error.to_string())),
-            Err(error) => return Err(Failure::retry(format!("the sink broke off: {error}"))),
+            Err(error) => return Err(Failure::retry(format!("the sink was not asked: {error}"))),
         };
         if requests.len() > MAX_REQUESTS {
             let asked = requests.len();

@@ -38,6 +38,7 @@ fn mounted(script: &str, name: &str, config: Value, host: &str) -> SinkSpec {
         name: name.into(),
         revision: loaded.version,
         sink: loaded.extension,
+        lane: extensions.lane("a"),
         config,
         secrets,
         allow_hosts: vec![host.to_owned()],

@@ -17,7 +17,7 @@ use parking_lot::Mutex as SyncMutex;
 use super::*;
 use crate::{
     domain::{Event, EventType, Moment},
-    extension::{ExtensionError, SinkInput, SinkRequest},
+    extension::{ExtensionError, Extensions, SinkInput, SinkRequest, monotonic},
     ledger::tests::ledger,
     outbound::OutboundConfig,
     secret::MasterKey,
@@ -194,6 +194,7 @@ fn spec(sink: TestSink, revision: &str, host: &str) -> SinkSpec {
         name: "hook".into(),
         revision: revision.into(),
         sink: Arc::new(sink),
+        lane: Extensions::new(monotonic()).expect("an engine").lane("a"),
         config: Value::Null,
         secrets: Placeholders::new(),
         allow_hosts: vec![host.to_owned()],
