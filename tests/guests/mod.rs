@@ -53,6 +53,12 @@ pub fn changed(language: Language, point: Point, changes: &[(&str, &str, &str)])
     built.component
 }
 
+/// A plugin that we ship, built where it lies, as its users would.
+pub fn shipped(name: &str) -> Vec<u8> {
+    let built = build(&Path::new("plugins").join(name), &mut |_| {});
+    built.unwrap_or_else(|error| panic!("{name}: {error}")).component
+}
+
 /// What Rust's plugins depend on is compiled once for all of them.
 fn share_rust(folder: &Path) {
     let settings = format!("[build]\ntarget-dir = {:?}\n", kept().join("rust").display().to_string());
