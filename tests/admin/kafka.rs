@@ -136,7 +136,7 @@ async fn events_reach_kafka_s_rest_proxy_in_its_own_form_and_again_when_it_was_a
         Event { session: session.into(), ad: cola, ..Event::new(tenant, kind, now) }.identified()
     };
     let (impression, click) = (EventType::Impression, EventType::Click);
-    let events = [event("s1", impression.clone()), event("s2", click), event("s2", impression.clone())];
+    let events = [event("s1", impression), event("s2", click), event("s2", impression)];
     api.store.insert_events(&events).await.expect("recorded");
     let arrived = |count: usize| {
         let proxy = proxy.clone();
