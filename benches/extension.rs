@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, reason = "a bench stops at the first thing that is not as it should be")]
 
 #[path = "../tests/guests/mod.rs"]
+#[allow(dead_code, reason = "shared with tests")]
 mod guests;
 
 use std::path::Path;

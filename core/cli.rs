@@ -97,8 +97,24 @@ pub enum Format {
     Json,
 }
 
+/// The exit code of a program that wrote to nobody, as shells know it: 128 and the signal SIGPIPE.
+const NOBODY_READS: i32 = 141;
+
+/// `cuetone … | head -1` ends when head has what it wants, and without words: Rust would panic where it prints.
+fn end_quietly_when_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text.starts_with("failed printing to stdout") && text.contains("Broken pipe") {
+            std::process::exit(NOBODY_READS);
+        }
+        usual(panic);
+    }));
+}
+
 /// Runs the command line.
 pub fn run() -> ExitCode {
+    end_quietly_when_nobody_reads();
     let outcome = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),

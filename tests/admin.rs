@@ -36,6 +36,8 @@ mod history;
 mod idempotency;
 #[path = "admin/items.rs"]
 mod items;
+#[path = "admin/kafka.rs"]
+mod kafka;
 #[path = "admin/keys.rs"]
 mod keys;
 #[path = "admin/pages.rs"]

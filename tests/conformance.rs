@@ -7,6 +7,7 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+#[allow(dead_code, reason = "shared with other tests")]
 mod guests;
 
 use std::path::Path;

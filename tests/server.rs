@@ -13,6 +13,7 @@
 #[path = "server/ad_server.rs"]
 mod ad_server;
 #[path = "guests/mod.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod guests;
 #[path = "server/harness.rs"]
 mod harness;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use cuetone::{
+    config::Config,
     domain::Clock,
     store::{Author, Door, KEY_RANDOM_BYTES, KeyOwner},
 };
@@ -48,7 +49,11 @@ impl Api {
     }
 
     pub async fn empty() -> Self {
-        let server = Server::start(Stream::live(Packaging::Ts).with_break(95..100)).await;
+        Self::empty_with(|_| {}).await
+    }
+
+    pub async fn empty_with(settings: impl FnOnce(&mut Config)) -> Self {
+        let server = Server::start_with(Stream::live(Packaging::Ts).with_break(95..100), settings).await;
         let random = [NEXT.fetch_add(1, Ordering::Relaxed); KEY_RANDOM_BYTES];
         let (store, now, author) = (&server.store, server.clock.now(), author());
         let made = store.create_key(&KeyOwner::Platform, "tests", None, random, &author, now);

@@ -193,3 +193,17 @@ async fn metrics_have_the_series_that_operators_watch_and_a_signal_ends_the_proc
     assert_eq!(events(&store).await.len(), 2, "impression and start");
     store.close().await;
 }
+
+#[test]
+fn a_command_whose_reader_has_gone_ends_without_words() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cuetone"));
+    let mut child = command
+        .args(["check", "examples/wkkworld"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
