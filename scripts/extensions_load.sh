@@ -3,7 +3,7 @@
 # a thousand tenants with four extensions each, and a quiet tenant beside one whose plugin runs hot. The server is a process
 # of its own on loopback; plugins are built from their sources the first time. Needs what `cuetone plugin build` needs for Rust.
 #   scripts/extensions_load.sh [storm [SWAPS] | tenants [TENANTS] | neighbour [ROUNDS [SECONDS]]]
-# Without arguments: all of them, with 1,000 swaps, 1,000 tenants, and 9 rounds of 10 s; some twenty minutes.
+# Without arguments: all of them, with 1,000 swaps, 1,000 tenants, and 6 rounds of 10 s; some fifteen minutes.
 # Server and clients share the machine. The neighbour's rule compares phases of one run; let nothing else run meanwhile.
 set -eu
 cd "$(dirname "$0")/.."
@@ -25,6 +25,6 @@ case $what in
 tenants | all) measure tenants "$cuetone" "${2:-1000}" ;;
 esac
 case $what in
-neighbour | all) measure neighbour "$cuetone" "${2:-9}" "${3:-10}" ;;
+neighbour | all) measure neighbour "$cuetone" "${2:-6}" "${3:-10}" ;;
 esac
 exit "$broken"

@@ -436,8 +436,9 @@ fn quoted(text: &str, mark: char) -> impl Iterator<Item = &str> {
 
 /// Series as the code names them: in a macro of the recorder's, or in the one file that writes lines by itself.
 fn series_made() -> BTreeMap<String, Series> {
-    let by_hand = read("core/extension/gauges.rs");
-    let by_hand = by_hand.split("let labels = [").nth(1).and_then(|rest| rest.split("];").next()).expect("its labels");
+    const BY_HAND: &str = "core/extension/exposition.rs";
+    /// What its `Labels` write.
+    const LABELS: [&str; 4] = ["tenant", "extension", "version", "point"];
     let mut made = BTreeMap::new();
     for (file, text) in sources().into_iter().filter(|(file, _)| !is_test(file)) {
         for (at, _) in shipped(&text).match_indices("\"cuetone_") {
@@ -445,14 +446,20 @@ fn series_made() -> BTreeMap<String, Series> {
             let name = quoted(rest, '"').next().expect("a name").to_owned();
             let kind =
                 ["counter", "gauge", "histogram"].into_iter().find(|kind| before.ends_with(&format!("{kind}!(")));
+            if file == BY_HAND && kind.is_none() && !before.ends_with("kind(out,") {
+                // A line of a series that was begun above.
+                continue;
+            }
             let series = match kind {
                 Some(kind) => {
                     let call = rest.split([';', '}']).next().unwrap_or_default();
                     let labels = call.match_indices("\" =>").map(|(end, _)| call[..end].rsplit('"').next().unwrap());
                     (kind.to_owned(), labels.map(str::to_owned).collect())
                 }
-                None if file == "core/extension/gauges.rs" => {
-                    ("gauge".to_owned(), quoted(by_hand, '"').map(str::to_owned).collect())
+                None if file == BY_HAND => {
+                    let kind = quoted(rest, '"').nth(1).expect("what it is");
+                    let outcome = text.contains(&format!("{name}{{{{{{}},outcome=")).then_some("outcome");
+                    (kind.to_owned(), LABELS.into_iter().chain(outcome).map(str::to_owned).collect())
                 }
                 // The name of a channel in PostgreSQL.
                 None => {

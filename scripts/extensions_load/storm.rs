@@ -34,15 +34,15 @@ const REST: Duration = Duration::from_millis(4);
 /// viewer who stays must not keep the versions in memory that were.
 const REFRESHES: usize = 50;
 
-/// By then everything that grows once has grown: threads, pools, caches of the database.
-const SETTLED: usize = 100;
+/// How often figures are shown.
+const SHOWN: usize = 100;
 
 /// MiB that the resident set may grow by from then on: sessions that are opened stay, and pages that the allocator has not
-/// given back yet come and go. One version that is kept costs half a MiB, nine hundred of them twenty times this.
-const MARGIN: f64 = 24.0;
+/// given back yet come and go. One version that is kept costs half a MiB, a thousand of them fifty times this.
+const MARGIN: f64 = 10.0;
 
-/// The metrics may have so many lines more: outcomes that were not seen before.
-const MORE_SERIES: usize = 10;
+/// The metrics may have so many lines more: a version that is on its way out has 22 of its own.
+const MORE_SERIES: usize = 44;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Versions {
@@ -98,7 +98,8 @@ pub fn run(binary: &Path, swaps: usize, versions: Versions) -> Outcome {
         (0..DECIDERS).for_each(|number| drop(scope.spawn(move || stopping(shared, || decide(server, shared, number)))));
         (0..PLAYERS).for_each(|number| drop(scope.spawn(move || stopping(shared, || play(server, shared, number)))));
         let mut client = server.client();
-        for swap in 1..=swaps {
+        // As many before anything counts: by then everything that grows once has grown (threads, pools, caches of the database).
+        for swap in 1..=2 * swaps {
             let number = if versions == Versions::Two { swap % 2 } else { swap };
             let component = guests::version(&plugin, number);
             shared.uploaded.lock().expect("no panic").push(version_of(&component));
@@ -107,10 +108,11 @@ pub fn run(binary: &Path, swaps: usize, versions: Versions) -> Outcome {
             client.put(&path, "application/wasm", &component).good("an upload");
             shared.active.fetch_add(1, SeqCst);
             times.push(asked.elapsed().as_secs_f64() * 1e3);
-            if swap % SETTLED == 0 {
+            if swap % SHOWN == 0 {
                 eprintln!("{swap} swaps, {} MiB, {} series", mebibytes(server.resident()), server.series());
             }
-            if swap == SETTLED {
+            if swap == swaps {
+                times.clear();
                 (at_settled, series_settled) = (server.resident(), server.series());
             }
         }
@@ -142,8 +144,8 @@ pub fn run(binary: &Path, swaps: usize, versions: Versions) -> Outcome {
     });
     server.stop();
     let sentence = format!(
-        "{swaps} swaps while {decisions} decisions and {playlists} playlists were asked for: {failures} failed; {} MiB resident \
-         after {SETTLED} swaps, {} MiB at the end ({growth:+.1}, at most {MARGIN:.0} more), {series_settled} and {series} series.",
+        "{swaps} swaps, after as many to warm up, while {decisions} decisions and {playlists} playlists were asked for: {failures} \
+         failed; {} MiB resident before, {} MiB at the end ({growth:+.1}, at most {MARGIN:.0} more), {series_settled} and {series} series.",
         mebibytes(at_settled),
         mebibytes(resident),
     );
