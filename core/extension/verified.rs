@@ -13,7 +13,7 @@ use std::{
 };
 
 use moka::sync::Cache;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -28,6 +28,9 @@ use crate::{bundle::unpack, domain::Text};
 
 /// Passed trials that are remembered: of a thousand tenants with ten mounts each. What is forgotten is tried once more.
 const MAX_PASSED: u64 = 10_000;
+
+/// Contents that share one wait for each other; there are few processors, and the compiler takes one at a time anyway.
+const TURNS: usize = 16;
 
 /// What was done because it was not known yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +51,9 @@ struct Known {
 pub(super) struct Plugins {
     artefacts: Option<wasm::Artefacts>,
     host: Mutex<Option<Arc<wasm::Host>>>,
+    /// Taken by who verifies or tries: when a server starts, many tenants come with one plugin at the same time, and the
+    /// second is to find what the first has done. By the first byte of the digest.
+    turns: [Mutex<()>; TURNS],
     /// By the digest of the packed text.
     known: Mutex<HashMap<String, Known>>,
     /// Content, point and configuration of a trial, hashed. A plugin has nothing else to go by, so it would pass again.
@@ -61,6 +67,7 @@ impl Plugins {
         Self {
             artefacts,
             host: Mutex::default(),
+            turns: Default::default(),
             known: Mutex::default(),
             passed: Cache::new(MAX_PASSED),
             verified: AtomicU64::new(0),
@@ -101,6 +108,7 @@ impl Plugins {
             let hint = "sign it with `cuetone plugin pack --key`, or add the key to the tenant's plugin_keys";
             Err(fault(format!("it is {by}; this tenant takes plugins of its plugin_keys only"), Some(hint)))
         };
+        let _turn = self.turn(text.digest().as_bytes());
         if let Some((signer, plugin)) = self.known(text) {
             trusted(signer)?;
             return Plugin::again(&plugin, name, point);
@@ -118,6 +126,12 @@ impl Plugins {
         Plugin::again(&plugin, name, point)
     }
 
+    /// Until the guard is dropped, nobody else verifies or tries this.
+    fn turn(&self, digest: &[u8]) -> Option<MutexGuard<'_, ()>> {
+        let at = usize::from(digest.first().copied().unwrap_or_default()) % TURNS;
+        self.turns.get(at).map(Mutex::lock)
+    }
+
     fn known(&self, text: &Text) -> Option<(Option<PublicKey>, Arc<Plugin>)> {
         let digest = text.digest();
         let known = self.known.lock();
@@ -132,6 +146,7 @@ impl Plugins {
     pub fn trial(&self, plugin: &Plugin, text: &Text, config: &Value) -> Result<(), ExtensionError> {
         let asked = [text.digest(), plugin.metadata().point.as_str(), &config.to_string()].join("\n");
         let asked: [u8; 32] = Sha256::digest(asked.as_bytes()).into();
+        let _turn = self.turn(&asked);
         if self.passed.contains_key(&asked) {
             return Ok(());
         }
