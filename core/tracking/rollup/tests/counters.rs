@@ -70,6 +70,7 @@ pub async fn counters_are_what_a_count_by_hand_gives(fresh: Fresh) {
     }
     assert!(told > 500, "{told}");
     kept_in_memory_until_they_are_old(&world).await;
+    too_many_are_none(&world).await;
 }
 
 /// A decision asks no database; what is read all the time is seconds old, and what nobody reads is not yesterday's.
@@ -104,4 +105,21 @@ async fn kept_in_memory_until_they_are_old(world: &World) {
         board.refresh(&world.store, &scope("a"), one.iter(), zone, world.clock.now()).await.expect("read"),
         "other counters are granted"
     );
+}
+
+/// Part of a tenant's ads is not taken for all of them: a rule that is told 0 would show what was shown most.
+async fn too_many_are_none(world: &World) {
+    let mut dice = Dice::new(9);
+    let ads = (0..60).map(|number| Event {
+        ad: Some(format!("ad-{number}").parse().expect("a slug")),
+        traffic: Traffic::Valid,
+        ..dice.impression("a", moment("2026-10-29T12:00:00Z"))
+    });
+    let ads: Vec<Event> = ads.map(Event::identified).collect();
+    world.insert(&ads).await;
+    world.rollups().catch_up().await.expect("caught up");
+    world.at("2026-10-29T12:00:00Z");
+    let counters = read(world, &CounterBoard::default(), "a", "Europe/Berlin").await;
+    assert_eq!((counters.read("impressions.today.ad.ad-1"), counters.read("impressions.hour.ad.ad-59")), (None, None));
+    assert_eq!(counters.read("impressions.today"), Some(60), "what is not by ad is known");
 }
