@@ -2,12 +2,16 @@
 
 use std::{fmt, str::FromStr};
 
+#[path = "../../core/extension/error.rs"]
+pub mod error;
 #[path = "../../core/extension/wasm/inspect.rs"]
 pub mod inspect;
 #[path = "../../core/extension/wasm/metadata.rs"]
 pub mod metadata;
 #[path = "../../core/extension/wasm/signature.rs"]
 pub mod signature;
+
+pub use error::ExtensionError;
 
 /// In the server it lies beside what compiles, which is not mounted here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
