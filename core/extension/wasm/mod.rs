@@ -30,4 +30,4 @@ pub use metadata::Metadata;
 pub use plugin::{Plugin, Used};
 
 #[cfg(test)]
-mod tests;
+mod hostile_tests;
