@@ -11,7 +11,7 @@
 //! | 5 | [`decision`], [`ledger`], [`tracking`], [`channel`] | which ads; who pays; what was seen; where breaks are |
 //! | 6 | [`extension`], [`stitch`], [`origin`], [`creatives`], [`demand`] | scripts; playlists out; playlists in; ad servers |
 //! | 7 | [`store`], [`media`], [`bundle`] | database; formats; `tenant.yaml` |
-//! | 8 | [`domain`], [`config`], [`geo`], [`outbound`], [`secret`], [`log`] | words and ground |
+//! | 8 | [`domain`], [`config`], [`geo`], [`outbound`], [`secret`], [`turns`], [`log`] | words and ground |
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod app;
@@ -39,3 +39,4 @@ pub mod session;
 pub mod stitch;
 pub mod store;
 pub mod tracking;
+pub mod turns;

@@ -7,6 +7,7 @@
 
 mod activate;
 mod beside;
+mod catch_up;
 mod followed;
 mod keeper;
 mod persist;
@@ -15,19 +16,11 @@ mod tags;
 mod traces;
 mod trial;
 
-use std::{
-    collections::HashMap,
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
-};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use futures_util::stream::{self, StreamExt};
 use jiff::tz::TimeZone;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::{
     activate::{Compiled, check, check_files},
@@ -49,6 +42,7 @@ use crate::{
     secret::MasterKey,
     store::{Author, Store, StoreError, TenantScope},
     tracking::SinkRunner,
+    turns::Turns,
 };
 
 /// How often an edit is tried anew when another node was faster. Each loss means that somebody else's edit succeeded.
@@ -87,15 +81,25 @@ pub struct Parts {
 pub struct Registry {
     parts: Parts,
     snapshot: ArcSwap<Snapshot>,
-    /// One change at a time, so that no two swaps lose each other's work.
-    changing: Mutex<()>,
-    generation: AtomicI64,
+    /// One change of a tenant at a time. Compiling may take long; nobody waits for another tenant's.
+    turns: Turns<Slug, Mutex<()>>,
+    /// One swap at a time, so that no two lose each other's work. Nothing is compiled meanwhile.
+    swapping: Mutex<()>,
+    following: Mutex<catch_up::Following>,
 }
+
+/// While one of its clones is there, nobody else changes this tenant or compiles for it: a compilation keeps one until it
+/// is done, even where nobody waits for it any more.
+pub type Turn = Arc<OwnedMutexGuard<()>>;
+
+/// A tenant compiled, with the version that it is.
+type Activated = (Arc<Compiled>, i64);
 
 impl Registry {
     pub fn new(parts: Parts) -> Arc<Self> {
         let snapshot = ArcSwap::from_pointee(Snapshot::default());
-        Arc::new(Self { parts, snapshot, changing: Mutex::default(), generation: AtomicI64::new(-1) })
+        let (turns, swapping, following) = Default::default();
+        Arc::new(Self { parts, snapshot, turns, swapping, following })
     }
 
     /// The snapshot of the moment.
@@ -125,18 +129,21 @@ impl Registry {
         Some((runtime.version, Document::new(runtime.manifest.clone())))
     }
 
+    /// Waits until nobody else changes this tenant or compiles for it: each tenant has one such turn at a time.
+    pub async fn turn(&self, tenant: &Slug) -> Turn {
+        Arc::new(self.turns.of(tenant.clone()).lock_owned().await)
+    }
+
     /// Makes a tenant what a bundle says.
     pub async fn apply(&self, files: BundleFiles, author: &Author) -> Result<Committed, RegistryError> {
         let parsed = tokio::task::spawn_blocking(move || bundle::parse_located(&files));
         let parsed = parsed.await.map_err(|_| RegistryError::Interrupted)??;
         let tenant = parsed.manifest.tenant.slug.clone();
-        let turn = self.changing.lock().await;
-        let compiled = Arc::new(self.compile(parsed.manifest, parsed.places).await?);
+        let turn = self.turn(&tenant).await;
+        let compiled = Arc::new(self.compile(parsed.manifest, parsed.places, &turn).await?);
         for _ in 0..MAX_ATTEMPTS {
             match self.commit(&tenant, compiled.clone(), author).await {
-                Err(RegistryError::Store(StoreError::Conflict { .. })) => {
-                    self.catch_up(&turn).await?;
-                }
+                Err(RegistryError::Store(StoreError::Conflict { .. })) => self.catch_up_with(&tenant, &turn).await?,
                 outcome => return outcome,
             }
         }
@@ -151,16 +158,16 @@ impl Registry {
         author: &Author,
         edit: impl Fn(&mut Document) -> Result<T, E>,
     ) -> Result<(i64, T), E> {
-        let turn = self.changing.lock().await;
+        let turn = self.turn(tenant).await;
         let mut attempts = 0;
         loop {
             attempts += 1;
             let mut document = self.document(tenant).map_or_else(Document::empty, |(_, document)| document);
             let answer = edit(&mut document)?;
-            let outcome = self.activate(tenant, document, author).await;
+            let outcome = self.activate(tenant, document, author, &turn).await;
             match outcome {
                 Err(RegistryError::Store(StoreError::Conflict { .. })) if attempts < MAX_ATTEMPTS => {
-                    self.catch_up(&turn).await?;
+                    self.catch_up_with(tenant, &turn).await?;
                 }
                 outcome => return Ok((outcome?.version, answer)),
             }
@@ -181,83 +188,28 @@ impl Registry {
 
     /// Removes a tenant: its state (its history stays), and with it everything that serves.
     pub async fn delete(&self, tenant: &Slug, author: &Author) -> Result<(), RegistryError> {
-        let _turn = self.changing.lock().await;
+        let _turn = self.turn(tenant).await;
         if !self.snapshot.load().tenants.contains_key(tenant) {
             return Err(RegistryError::NoTenant(tenant.clone()));
         }
         let scope = TenantScope::new(tenant.clone());
         self.parts.store.delete_tenant(&scope, author, self.parts.clock.now()).await?;
-        self.drop_tenants(|slug| slug == tenant).await
+        self.swap(Vec::new(), &[tenant]).await
     }
 
-    /// Activates what other processes have committed. Answers how many tenants changed.
-    pub async fn follow_store(&self) -> Result<usize, RegistryError> {
-        let generation = self.parts.store.generation().await?;
-        if generation == self.generation.load(Relaxed) {
-            return Ok(0);
-        }
-        let turn = self.changing.lock().await;
-        let changed = self.catch_up(&turn).await?;
-        self.generation.store(generation, Relaxed);
-        Ok(changed)
-    }
-
-    /// Brings every tenant that the database has in another version up to it.
-    async fn catch_up(&self, _turn: &tokio::sync::MutexGuard<'_, ()>) -> Result<usize, RegistryError> {
-        let current: HashMap<Slug, i64> = self.parts.store.tenants().await?.into_iter().collect();
-        let known = self.snapshot.load_full();
-        let is_new =
-            |tenant: &Slug, version: i64| known.tenants.get(tenant).is_none_or(|known| known.version != version);
-        let new: Vec<Slug> = current
-            .iter()
-            .filter(|(tenant, version)| is_new(tenant, **version))
-            .map(|(tenant, _)| tenant.clone())
-            .collect();
-        // A server that starts has all to do: side by side, and one swap for all of it.
-        let at_a_time = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let load = |tenant: Slug| async move { (self.load(&tenant).await, tenant) };
-        let mut loading = stream::iter(new.into_iter().map(load)).buffer_unordered(at_a_time);
-        let (mut ready, mut broken) = (Vec::new(), None);
-        while let Some((loaded, tenant)) = loading.next().await {
-            match loaded {
-                Ok(loaded) => ready.extend(loaded),
-                Err(RegistryError::Store(error)) => {
-                    broken = Some(error);
-                    break;
-                }
-                // It was valid when it was committed; the version before goes on serving.
-                Err(error) => tracing::error!(%tenant, %error, "a stored tenant cannot be activated"),
-            }
-        }
-        drop(loading);
-        let changed = ready.len();
-        if changed > 0 {
-            self.swap(ready).await?;
-        }
-        if let Some(error) = broken {
-            return Err(error.into());
-        }
-        self.drop_tenants(|slug| !current.contains_key(slug)).await?;
-        Ok(changed)
-    }
-
-    /// The tenant as it is stored, with its version.
-    async fn load(&self, tenant: &Slug) -> Result<Option<(Arc<Compiled>, i64)>, RegistryError> {
-        let Some(Stored { version, manifest }) = stored(&self.parts.store, &TenantScope::new(tenant.clone())).await?
-        else {
-            return Ok(None);
-        };
-        let compiled = self.compile(Arc::unwrap_or_clone(manifest), Places::default()).await?;
-        Ok(Some((Arc::new(compiled), version)))
-    }
-
-    async fn activate(&self, tenant: &Slug, document: Document, author: &Author) -> Result<Committed, RegistryError> {
+    async fn activate(
+        &self,
+        tenant: &Slug,
+        document: Document,
+        author: &Author,
+        turn: &Turn,
+    ) -> Result<Committed, RegistryError> {
         let read = tokio::task::spawn_blocking(move || document.into_manifest());
         let manifest = read.await.map_err(|_| RegistryError::Interrupted)??;
         if manifest.tenant.slug != *tenant {
             return Err(RegistryError::OtherTenant { expected: tenant.clone(), found: manifest.tenant.slug });
         }
-        let compiled = Arc::new(self.compile(manifest, Places::default()).await?);
+        let compiled = Arc::new(self.compile(manifest, Places::default(), turn).await?);
         self.commit(tenant, compiled, author).await
     }
 
@@ -272,14 +224,20 @@ impl Registry {
         let now = self.parts.clock.now();
         let committed = commit(&self.parts.store, before.as_ref(), &compiled.manifest, author, now).await?;
         if committed.changed {
-            self.swap(vec![(compiled, committed.version)]).await?;
+            self.swap(vec![(compiled, committed.version)], &[]).await?;
         }
         Ok(committed)
     }
 
-    async fn compile(&self, mut manifest: TenantManifest, places: Places) -> Result<Compiled, RegistryError> {
-        let (store, extensions) = (self.parts.store.clone(), self.parts.extensions.clone());
+    async fn compile(
+        &self,
+        mut manifest: TenantManifest,
+        places: Places,
+        turn: &Turn,
+    ) -> Result<Compiled, RegistryError> {
+        let (store, extensions, turn) = (self.parts.store.clone(), self.parts.extensions.clone(), turn.clone());
         let checked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             // Whichever door it came through: what other tenants have too is held once.
             manifest.scripts.values_mut().for_each(|text| *text = store.shared(text.clone()));
             check(manifest, &places, &extensions)
@@ -287,9 +245,15 @@ impl Registry {
         checked.await.map_err(|_| RegistryError::Interrupted)?
     }
 
-    async fn swap(&self, activated: Vec<(Arc<Compiled>, i64)>) -> Result<(), RegistryError> {
+    /// Serves these versions from now on, and no longer those that are gone. The caller has their turns.
+    async fn swap(&self, activated: Vec<Activated>, gone: &[&Slug]) -> Result<(), RegistryError> {
+        let _one = self.swapping.lock().await;
         let before = self.snapshot.load_full();
         let mut tenants = before.tenants.clone();
+        for slug in gone {
+            self.parts.ledger.forget(slug);
+            tenants.remove(*slug);
+        }
         for (compiled, version) in activated {
             let slug = compiled.manifest.tenant.slug.clone();
             if let Err(error) = self.parts.ledger.keep(&slug, version, compiled.limits()).await {
@@ -302,17 +266,6 @@ impl Registry {
             tracing::info!(tenant = %slug, version, "tenant activated");
             tenants.insert(slug, Arc::new(runtime));
         }
-        self.serve(Snapshot { tenants }).await
-    }
-
-    async fn drop_tenants(&self, gone: impl Fn(&Slug) -> bool) -> Result<(), RegistryError> {
-        let before = self.snapshot.load_full();
-        if !before.tenants.keys().any(&gone) {
-            return Ok(());
-        }
-        let mut tenants = before.tenants.clone();
-        tenants.keys().filter(|slug| gone(slug)).for_each(|slug| self.parts.ledger.forget(slug));
-        tenants.retain(|slug, _| !gone(slug));
         self.serve(Snapshot { tenants }).await
     }
 

@@ -22,6 +22,8 @@ mod player;
 
 #[path = "admin/access.rs"]
 mod access;
+#[path = "admin/apart.rs"]
+mod apart;
 #[path = "admin/api.rs"]
 mod api;
 #[path = "admin/counters.rs"]

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::stream::{self, StreamExt};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{App, watch};
@@ -39,6 +40,9 @@ const COUNTERS: Duration = Duration::from_secs(1);
 
 /// Ends of campaigns that wait to be carried out.
 const MAX_ENDS: usize = 256;
+
+/// How many are carried out side by side: a tenant that is being changed lets those of others pass.
+const ENDS_AT_A_TIME: usize = 16;
 
 impl App {
     pub(super) fn background(&self) -> anyhow::Result<Vec<JoinHandle<()>>> {
@@ -80,14 +84,16 @@ pub(super) fn report_tenants(registry: Arc<Registry>) -> Tenants {
 /// Activates what other processes change. PostgreSQL tells at once; a file has to be asked.
 async fn follow(registry: Arc<Registry>, keys: Arc<KeyRing>, store: Store) {
     let news = store.listen();
-    let pause = if store.tells() { FOLLOW_TELLING_STORE } else { FOLLOW_STORE };
+    let mut complete = true;
     loop {
+        let pause = if store.tells() && complete { FOLLOW_TELLING_STORE } else { FOLLOW_STORE };
         tokio::select! {
             () = news.heard() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        if let Err(error) = registry.follow_store().await {
-            tracing::warn!(%error, "the database could not be asked for changes");
+        match registry.follow_store().await {
+            Ok(all) => complete = all,
+            Err(error) => tracing::warn!(%error, "the database could not be asked for changes"),
         }
         if let Err(error) = keys.follow_store().await {
             tracing::warn!(%error, "the database could not be asked for API keys");
@@ -128,7 +134,8 @@ async fn gauges(sessions: Arc<Sessions>, creatives: Arc<Creatives>) {
 
 /// Campaigns that are spent pause, those that are over are complete.
 async fn end_campaigns(registry: Arc<Registry>, mut ended: mpsc::Receiver<CampaignEnd>) {
-    while let Some(CampaignEnd { tenant, campaign, reason }) = ended.recv().await {
+    let ends = stream::poll_fn(|context| ended.poll_recv(context));
+    let carried_out = ends.for_each_concurrent(ENDS_AT_A_TIME, async |CampaignEnd { tenant, campaign, reason }| {
         let (status, why) = match reason {
             EndReason::BudgetSpent => (CampaignStatus::Paused, "its budget is spent"),
             EndReason::GoalReached => (CampaignStatus::Completed, "its impression goal is reached"),
@@ -139,15 +146,14 @@ async fn end_campaigns(registry: Arc<Registry>, mut ended: mpsc::Receiver<Campai
             // The ledger reports it again.
             Err(error) => tracing::warn!(%tenant, %campaign, %error, "a campaign could not be ended"),
         }
-    }
+    });
+    carried_out.await;
 }
 
 async fn end_trials(registry: Arc<Registry>) {
     loop {
         tokio::time::sleep(TRIALS).await;
-        if let Err(error) = registry.end_failed_trials().await {
-            tracing::warn!(%error, "a failing trial could not be ended");
-        }
+        registry.end_failed_trials().await;
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use moka::sync::Cache;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -24,13 +24,10 @@ use super::{
         signature::{PublicKey, signer},
     },
 };
-use crate::{bundle::unpack, domain::Text};
+use crate::{bundle::unpack, domain::Text, secret::hex, turns::Turns};
 
 /// Passed trials that are remembered: of a thousand tenants with ten mounts each. What is forgotten is tried once more.
 const MAX_PASSED: u64 = 10_000;
-
-/// Contents that share one wait for each other; there are few processors, and the compiler takes one at a time anyway.
-const TURNS: usize = 16;
 
 /// What was done because it was not known yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,9 +48,9 @@ struct Known {
 pub(super) struct Plugins {
     artefacts: Option<wasm::Artefacts>,
     host: Mutex<Option<Arc<wasm::Host>>>,
-    /// Taken by who verifies or tries: when a server starts, many tenants come with one plugin at the same time, and the
-    /// second is to find what the first has done. By the first byte of the digest.
-    turns: [Mutex<()>; TURNS],
+    /// Taken by who verifies a content, or tries it with a configuration: when a server starts, many tenants come with one
+    /// plugin at the same time, and the second is to find what the first has done.
+    turns: Turns<String, Mutex<()>>,
     /// By the digest of the packed text.
     known: Mutex<HashMap<String, Known>>,
     /// Content, point and configuration of a trial, hashed. A plugin has nothing else to go by, so it would pass again.
@@ -67,7 +64,7 @@ impl Plugins {
         Self {
             artefacts,
             host: Mutex::default(),
-            turns: Default::default(),
+            turns: Turns::default(),
             known: Mutex::default(),
             passed: Cache::new(MAX_PASSED),
             verified: AtomicU64::new(0),
@@ -108,10 +105,17 @@ impl Plugins {
             let hint = "sign it with `cuetone plugin pack --key`, or add the key to the tenant's plugin_keys";
             Err(fault(format!("it is {by}; this tenant takes plugins of its plugin_keys only"), Some(hint)))
         };
-        let _turn = self.turn(text.digest().as_bytes());
-        if let Some((signer, plugin)) = self.known(text) {
+        let again = |(signer, plugin): (Option<PublicKey>, Arc<Plugin>)| {
             trusted(signer)?;
-            return Plugin::again(&plugin, name, point);
+            Plugin::again(&plugin, name, point)
+        };
+        if let Some(known) = self.known(text) {
+            return again(known);
+        }
+        let turn = self.turns.of(text.digest().to_owned());
+        let _turn = turn.lock();
+        if let Some(known) = self.known(text) {
+            return again(known);
         }
         let bytes = unpack(text).map_err(|error| fault(error.to_string(), None))?;
         self.verified.fetch_add(1, Relaxed);
@@ -124,12 +128,6 @@ impl Plugins {
         known.insert(text.digest().to_owned(), Known { signer, plugin: Arc::downgrade(&plugin) });
         drop(known);
         Plugin::again(&plugin, name, point)
-    }
-
-    /// Until the guard is dropped, nobody else verifies or tries this.
-    fn turn(&self, digest: &[u8]) -> Option<MutexGuard<'_, ()>> {
-        let at = usize::from(digest.first().copied().unwrap_or_default()) % TURNS;
-        self.turns.get(at).map(Mutex::lock)
     }
 
     fn known(&self, text: &Text) -> Option<(Option<PublicKey>, Arc<Plugin>)> {
@@ -146,7 +144,11 @@ impl Plugins {
     pub fn trial(&self, plugin: &Plugin, text: &Text, config: &Value) -> Result<(), ExtensionError> {
         let asked = [text.digest(), plugin.metadata().point.as_str(), &config.to_string()].join("\n");
         let asked: [u8; 32] = Sha256::digest(asked.as_bytes()).into();
-        let _turn = self.turn(&asked);
+        if self.passed.contains_key(&asked) {
+            return Ok(());
+        }
+        let turn = self.turns.of(hex(&asked));
+        let _turn = turn.lock();
         if self.passed.contains_key(&asked) {
             return Ok(());
         }

@@ -1,14 +1,20 @@
 //! Changes that nobody asks for: campaigns that are over or spent, trials that fail. They go through the same door as
 //! everybody's, under Cuetone's own name, so that the audit log tells.
 
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
 use serde_json::json;
 
-use super::{Registry, RegistryError};
+use super::{Registry, RegistryError, TrialFigures, TrialWatch};
 use crate::{
     bundle::{Document, Section},
     domain::{CampaignStatus, Slug},
     store::{Author, Door},
 };
+
+/// Trials that are rolled back side by side: a tenant that is being changed lets those of others pass.
+const ROLLED_BACK_AT_A_TIME: usize = 16;
 
 /// Why an edit of ours was not made.
 enum Refused {
@@ -43,40 +49,43 @@ impl Registry {
         self.unasked(tenant, &author, edit).await
     }
 
-    /// Takes a trial out again; `scripts` tells which, so that one that was started since goes on.
-    async fn end_trial(&self, tenant: &Slug, scripts: &serde_json::Value, why: &str) -> Result<(), RegistryError> {
+    /// Takes a trial out again. `failed` tells which: one of other scripts, or of other versions of them, goes on.
+    async fn end_trial(&self, tenant: &Slug, failed: &Arc<TrialWatch>, why: &str) -> Result<(), RegistryError> {
         let author = ourselves(format!("trial rolled back: {why}"));
         let edit = |document: &mut Document| {
+            let under_way = self.snapshot().tenants.get(tenant).and_then(|runtime| runtime.trial.clone());
+            under_way.filter(|(_, watch)| Arc::ptr_eq(watch, failed)).ok_or(Refused::Moot)?;
             let mut extensions = document.extensions();
-            let fields = extensions.as_object_mut().ok_or(Refused::Moot)?;
-            if fields.get("trial").is_none_or(|trial| trial["scripts"] != *scripts) {
-                return Err(Refused::Moot);
-            }
-            fields.remove("trial");
+            extensions.as_object_mut().and_then(|fields| fields.remove("trial")).ok_or(Refused::Moot)?;
             document.set_extensions(extensions);
             Ok(())
         };
         self.unasked(tenant, &author, edit).await
     }
 
-    /// Rolls back every trial whose scripts fail more often than it allows. Answers how many.
-    pub async fn end_failed_trials(&self) -> Result<usize, RegistryError> {
+    /// Rolls back every trial whose scripts fail more often than it allows; one that cannot be rolled back now holds up no
+    /// other, and is found again.
+    pub async fn end_failed_trials(&self) {
         let failed: Vec<_> = {
             let snapshot = self.snapshot();
             let trials = snapshot.tenants.iter().filter_map(|(tenant, runtime)| {
                 let (trial, watch) = runtime.trial.as_ref()?;
                 let figures = watch.figures();
-                figures.failed(trial).then(|| (tenant.clone(), json!(trial.scripts), figures))
+                figures.failed(trial).then(|| (tenant.clone(), watch.clone(), figures))
             });
             trials.collect()
         };
-        for (tenant, scripts, figures) in &failed {
-            let why = format!("{} of {} calls failed", figures.errors, figures.calls);
-            tracing::warn!(%tenant, trial.calls = figures.calls, trial.errors = figures.errors, "a trial fails: rolled back");
-            metrics::counter!("cuetone_trials_rolled_back_total", "tenant" => tenant.to_string()).increment(1);
-            self.end_trial(tenant, scripts, &why).await?;
-        }
-        Ok(failed.len())
+        let end = async |(tenant, watch, figures): (Slug, Arc<TrialWatch>, TrialFigures)| {
+            let why = format!("{} of the latest {} calls failed", figures.recent_errors, figures.recent_calls);
+            match self.end_trial(&tenant, &watch, &why).await {
+                Ok(()) => {
+                    tracing::warn!(%tenant, %why, "a trial was rolled back");
+                    metrics::counter!("cuetone_trials_rolled_back_total", "tenant" => tenant.to_string()).increment(1);
+                }
+                Err(error) => tracing::warn!(%tenant, %why, %error, "a failing trial could not be rolled back"),
+            }
+        };
+        stream::iter(failed).for_each_concurrent(ROLLED_BACK_AT_A_TIME, end).await;
     }
 
     async fn unasked(

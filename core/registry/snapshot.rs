@@ -283,8 +283,9 @@ impl Catalogue for TenantRuntime {
 fn watch(trial: Option<&CompiledTrial>, before: Option<&TenantRuntime>) -> Arc<TrialWatch> {
     let known = before.and_then(|before| before.trial.as_ref());
     match (trial, known) {
-        (Some(trial), Some((known, watch))) if *known == trial.trial => watch.clone(),
-        _ => Arc::default(),
+        (Some(trial), Some((known, watch))) if *known == trial.trial && watch.watches(trial) => watch.clone(),
+        (Some(trial), _) => Arc::new(TrialWatch::of(trial)),
+        (None, _) => Arc::default(),
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! Counts only; who stops a trial that fails is the caller's affair.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use crate::{
@@ -14,6 +17,10 @@ use crate::{
 
 /// Calls before an error rate means anything.
 pub const MIN_TRIAL_CALLS: u64 = 50;
+
+/// After so many calls what was before counts half: a script that turns bad after a good day is not kept by that day. At
+/// the smallest limit, of one in a hundred, ten failures tell.
+const RECENT_CALLS: u64 = 1_000;
 
 /// Compiled and tried scripts of a trial.
 #[derive(Clone)]
@@ -31,11 +38,27 @@ pub struct TrialRuntime {
     pub watch: Arc<TrialWatch>,
 }
 
+impl CompiledTrial {
+    /// The versions of what is tried, by name: with another text it is another trial.
+    pub(super) fn versions(&self) -> BTreeMap<String, String> {
+        let rules = self.targeting.iter().map(|rule| (&rule.name, &rule.version));
+        let fills = self.fills.iter().map(|fill| (&fill.name, &fill.version));
+        let tried = |name: &String| self.trial.scripts.values().any(|tried| tried == name);
+        let tried = rules.chain(fills).filter(|(name, _)| tried(name));
+        tried.map(|(name, version)| (name.clone(), version.clone())).collect()
+    }
+}
+
 /// How a tenant's trial does, over all its channels on this node.
 #[derive(Default)]
 pub struct TrialWatch {
+    /// Of [`CompiledTrial::versions`].
+    versions: BTreeMap<String, String>,
     calls: AtomicU64,
     errors: AtomicU64,
+    /// The latest calls: how many in the upper half, how many failed in the lower. One number, so that they are of the
+    /// same moment and nobody waits for a lock.
+    recent: AtomicU64,
     decisions: AtomicU64,
     different: AtomicU64,
 }
@@ -46,33 +69,65 @@ pub struct TrialFigures {
     /// Calls of tried scripts, and those that failed.
     pub calls: u64,
     pub errors: u64,
+    /// The same of the latest, by which a trial ends.
+    pub recent_calls: u64,
+    pub recent_errors: u64,
     /// Decisions made with them; in shadow, those whose pod was another.
     pub decisions: u64,
     pub different: u64,
 }
 
 impl TrialWatch {
+    pub(super) fn of(trial: &CompiledTrial) -> Self {
+        Self { versions: trial.versions(), ..Self::default() }
+    }
+
+    /// Whether this is what is watched.
+    pub(super) fn watches(&self, trial: &CompiledTrial) -> bool {
+        self.versions == trial.versions()
+    }
+
     pub fn decided(&self, calls: u64, errors: u64, different: bool) {
         self.calls.fetch_add(calls, Relaxed);
         self.errors.fetch_add(errors, Relaxed);
+        // It never declines.
+        let _was = self.recent.fetch_update(Relaxed, Relaxed, |recent| {
+            let (known_calls, known_errors) = halves(recent);
+            let share = if known_calls >= RECENT_CALLS { 2 } else { 1 };
+            Some(joined(known_calls / share + calls, known_errors / share + errors))
+        });
         self.decisions.fetch_add(1, Relaxed);
         self.different.fetch_add(u64::from(different), Relaxed);
     }
 
     pub fn figures(&self) -> TrialFigures {
+        let (recent_calls, recent_errors) = halves(self.recent.load(Relaxed));
         TrialFigures {
             calls: self.calls.load(Relaxed),
             errors: self.errors.load(Relaxed),
+            recent_calls,
+            recent_errors,
             decisions: self.decisions.load(Relaxed),
             different: self.different.load(Relaxed),
         }
     }
 }
 
+/// Calls and failures out of one number, and back.
+fn halves(recent: u64) -> (u64, u64) {
+    (recent >> 32, recent & u64::from(u32::MAX))
+}
+
+fn joined(calls: u64, errors: u64) -> u64 {
+    let half = |count: u64| count.min(u64::from(u32::MAX));
+    half(calls) << 32 | half(errors)
+}
+
 impl TrialFigures {
-    /// Whether more calls failed than the trial allows.
+    /// Whether more of the latest calls failed than the trial allows.
     pub fn failed(&self, trial: &Trial) -> bool {
-        self.calls >= MIN_TRIAL_CALLS && self.errors * 100 > self.calls * u64::from(trial.max_error_percent)
+        let Self { recent_calls, recent_errors, .. } = self;
+        *recent_calls >= MIN_TRIAL_CALLS && recent_errors * 100 > recent_calls * u64::from(trial.max_error_percent)
     }
 }
 
@@ -112,13 +167,34 @@ mod tests {
         assert!((1_800..=2_200).contains(&count), "{count}");
     }
 
+    fn canary() -> Trial {
+        Trial { scripts: Default::default(), mode: TrialMode::Canary, percent: 10, max_error_percent: 2 }
+    }
+
     #[test]
     fn a_few_errors_prove_nothing_and_many_do() {
-        let trial = Trial { scripts: Default::default(), mode: TrialMode::Canary, percent: 10, max_error_percent: 2 };
-        let figures = |calls, errors| TrialFigures { calls, errors, decisions: calls, different: 0 }.failed(&trial);
+        let failed = |calls: u64, errors: u64| {
+            let watch = TrialWatch::default();
+            watch.decided(calls, errors, false);
+            watch.figures().failed(&canary())
+        };
         assert_eq!(
-            [figures(49, 49), figures(50, 1), figures(50, 2), figures(1000, 20), figures(1000, 21)],
+            [failed(49, 49), failed(50, 1), failed(50, 2), failed(1000, 20), failed(1000, 21)],
             [false, false, true, false, true]
         );
+    }
+
+    #[test]
+    fn a_good_day_does_not_keep_a_script_that_turns_bad() {
+        let watch = TrialWatch::default();
+        for _ in 0..100_000 {
+            watch.decided(10, 0, false);
+        }
+        assert!(!watch.figures().failed(&canary()));
+        for _ in 0..3 {
+            watch.decided(10, 10, false);
+        }
+        assert!(watch.figures().failed(&canary()), "{:?}", watch.figures());
+        assert_eq!((watch.figures().calls, watch.figures().errors), (1_000_030, 30), "the whole is still told");
     }
 }

@@ -110,6 +110,18 @@ async fn a_canary_that_traps_is_taken_back_and_what_served_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_version_on_trial_is_another_trial() {
+    let api = serving().await;
+    on_trial(&api, "canary", empty()).await;
+    assert_eq!(ads(&api).await, [""; 0]);
+    assert_eq!(trial(&api).map(|seen| seen.calls), Some(1));
+    api.patch("/tenants/acme/channels/live", json!({"name": "Another"})).await.ok();
+    assert_eq!(trial(&api).map(|seen| seen.calls), Some(1), "what is tried is the same");
+    upload(&api, NEXT, "application/wasm", shaky()).await.ok();
+    assert_eq!(trial(&api).map(|seen| seen.calls), Some(0), "it answers for its own calls only");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plugin_that_is_rolled_back_decides_as_before() {
     let api = serving().await;
     let first = api.get(PATH).await.ok()["version"].clone();

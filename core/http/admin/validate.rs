@@ -65,7 +65,8 @@ async fn validate(
 }
 
 impl Admin {
-    /// Off the async threads: compiling and one call.
+    /// Off the async threads: compiling and one call. One at a time of a tenant, and not beside its changes: it takes one
+    /// processor from the others, not all of them.
     pub(super) async fn try_script(
         &self,
         tenant: &Slug,
@@ -77,7 +78,9 @@ impl Admin {
         let keys = self.document(tenant)?.plugin_keys();
         let extensions = self.extensions.trusting(&keys).map_err(Problem::internal)?;
         let extensions = extensions.trying_with(&Value::Object(config));
+        let turn = self.registry.turn(tenant).await;
         let tried = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             extensions.try_script(ScriptSource { name: &path, text: &text }, point)
         });
         tried.await.map_err(|_| Problem::unavailable("the server is stopping"))
