@@ -112,7 +112,7 @@ pub fn compile(host: &Host, source: ScriptSource<'_>) -> Result<AST, ExtensionEr
         return Err(fault(1, 1, message, None));
     }
     let misplaced = |found: closures::Misplaced| {
-        fault(found.line, found.column, found.fault.message().to_owned(), Some(found.fault.hint().to_owned()))
+        fault(found.line, found.column, found.fault.message(), Some(found.fault.hint().to_owned()))
     };
     let closures = closures::check(source.text).map_err(misplaced)?;
     let diagnosed = |error| diagnose::parse(source.name, source.text, &error);
