@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     DetectInput, FillInput, FoundAvail, RuleInput, SinkInput, SinkRequest, Verdict,
-    limits::{MAX_AVAIL, MAX_AVAILS, MAX_ID_BYTES, MAX_SINK_REQUESTS},
+    limits::{MAX_AVAIL, MAX_AVAIL_METADATA, MAX_AVAILS, MAX_ID_BYTES, MAX_SINK_REQUESTS},
 };
 use crate::domain::AvailKind;
 
@@ -40,6 +40,12 @@ pub fn avails(input: &DetectInput<'_>, found: &[FoundAvail]) -> Verified {
         if avail.start < input.window.start - MAX_AVAIL || avail.start > input.window.end + MAX_AVAIL {
             return Err(format!(
                 "avail `{id}` starts more than a day away from the window; times are seconds since the epoch"
+            ));
+        }
+        let entries = avail.metadata.len();
+        if entries > MAX_AVAIL_METADATA {
+            return Err(format!(
+                "avail `{id}` has {entries} entries of metadata; at most {MAX_AVAIL_METADATA} are allowed"
             ));
         }
         if let Some((key, _)) = avail.metadata.iter().find(|(key, value)| key.len().max(value.len()) > MAX_ID_BYTES) {

@@ -9,6 +9,7 @@
 //!   `/metrics` shows of that.
 //! - [`limits`]: every limit, with its reason.
 //! - [`logs`]: what they log.
+//! - [`said`]: what they say in words, cut to a length.
 //! - [`sample`]: typical inputs, for trial calls.
 //! - [`secrets`]: what stands in a configuration for a secret.
 //! - [`rhai`]: the script engine. Nothing outside of it knows Rhai.
@@ -32,6 +33,7 @@ pub mod logs;
 pub mod point;
 pub mod quota;
 pub mod rhai;
+pub mod said;
 pub mod sample;
 pub mod secrets;
 pub mod shipped;

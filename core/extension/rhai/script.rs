@@ -22,7 +22,7 @@ use crate::extension::{
     limits::MAX_SCRIPT_BYTES,
     load::{Point, ScriptSource},
     logs::TenantLog,
-    sample,
+    said, sample,
 };
 
 /// The functions that a point asks for, and the arguments they may take.
@@ -277,7 +277,7 @@ impl Script {
             None => {}
         }
         let log = if let LogTarget::Keep(lines) = log { lines } else { Vec::new() };
-        answer.map(|answer| Ran { answer, usage, log })
+        answer.map(|answer| Ran { answer, usage, log }).map_err(said::error)
     }
 
     /// Calls the script's function. Only inside of [`Script::run`].

@@ -345,6 +345,40 @@ fn a_small_answer_cannot_become_a_large_one_in_the_host() {
 }
 
 #[test]
+fn what_a_plugin_says_is_cut_before_it_is_kept() {
+    // Refuses with 60,000 bytes of text.
+    let refuses =
+        "(i32.store8 (i32.const 64) (i32.const 1)) (memory.fill (i32.const 66000) (i32.const 120) (i32.const 60000))
+        (call $answer (i32.const 66000) (i32.const 60000))";
+    let Err(ExtensionError::Refused { message, .. }) = asked(&fill(&filler(refuses))) else { panic!("it refuses") };
+    assert_eq!(message.len(), limits::MAX_MESSAGE_BYTES);
+    // Drops every ad with as much.
+    let core = r#"(module (memory (export "memory") 40)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 2097152))
+        (func (export "cuetone:extension/targeting@1.0.0#judge") (param i32) (result i32)
+            (local $at i32)
+            (memory.fill (i32.const 66000) (i32.const 120) (i32.const 60000))
+            (local.set $at (i32.const 1024))
+            (loop $next
+                (i32.store8 (local.get $at) (i32.const 1))
+                (i32.store (i32.add (local.get $at) (i32.const 8)) (i32.const 66000))
+                (i32.store (i32.add (local.get $at) (i32.const 12)) (i32.const 60000))
+                (local.set $at (i32.add (local.get $at) (i32.const 16)))
+                (br_if $next (i32.lt_u (local.get $at) (i32.const 1344))))
+            (i32.store (i32.const 68) (i32.const 1024))
+            (i32.store (i32.const 72) (i32.const 20))
+            (i32.const 64)))"#;
+    let bytes = described(component(Point::Targeting, core), |metadata| metadata["point"] = json!("targeting"));
+    let rule = v1::Targeting::new(Arc::new(load(&bytes, Point::Targeting).expect("it loads"))).expect("a rule");
+    let ran = sample::targeting(&json!({}), |input: &RuleInput<'_>| rule.run(input)).expect("verdicts");
+    let lengths = ran.answer.iter().map(|verdict| match verdict {
+        Verdict::Drop { reason } => reason.len(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(lengths.collect::<Vec<_>>(), [limits::MAX_REASON_BYTES; 20]);
+}
+
+#[test]
 fn verdicts_are_read_as_they_are_written() {
     // keep, drop "no" and score 2.5, over and over.
     let core = r#"(module (memory (export "memory") 40) (data (i32.const 512) "no")

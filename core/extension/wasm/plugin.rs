@@ -23,7 +23,8 @@ use super::{
 };
 use crate::domain::CounterGrant;
 use crate::extension::{
-    Counters, ExtensionError, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog, quota::Quota, sample,
+    Counters, ExtensionError, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog, quota::Quota, said,
+    sample,
 };
 
 /// Memory of a plugin in a compiled language. A batch of 500 events takes less than 2 MB.
@@ -271,8 +272,8 @@ impl Plugin {
         }
         match answer {
             Ok(Ok(answer)) => Ok(Ran { answer, used, log: store.into_data().into_log() }),
-            Ok(Err(message)) => Err(ExtensionError::Refused { path: path(), message }),
-            Err(error) => Err(self.stopped(&error)),
+            Ok(Err(message)) => Err(said::error(ExtensionError::Refused { path: path(), message })),
+            Err(error) => Err(said::error(self.stopped(&error))),
         }
     }
 

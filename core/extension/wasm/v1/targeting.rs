@@ -7,7 +7,7 @@ use super::{
     request::Texts,
 };
 use crate::extension::{
-    ExtensionError, RuleInput, TargetingRule, Verdict,
+    ExtensionError, RuleInput, TargetingRule, Verdict, said,
     wasm::plugin::{Plugin, Ran},
 };
 
@@ -38,7 +38,7 @@ impl From<targeting::Verdict> for Verdict {
     fn from(verdict: targeting::Verdict) -> Self {
         match verdict {
             targeting::Verdict::Keep => Self::Keep,
-            targeting::Verdict::Drop(reason) => Self::Drop { reason },
+            targeting::Verdict::Drop(reason) => Self::Drop { reason: said::reason(&reason) },
             targeting::Verdict::Score(score) => Self::Score(score),
         }
     }
