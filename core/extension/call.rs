@@ -123,8 +123,8 @@ impl<T: ?Sized> Guarded<T> {
     fn count_failure(&self, error: &ExtensionError) {
         self.standing.figures.failed(error.kind());
         let was_open = self.is_open();
-        // What other calls of its tenant have taken is not its own failure.
-        if !matches!(error, ExtensionError::Quota { .. }) {
+        // What other calls have taken, of its tenant or of others, is not its own failure.
+        if !error.is_the_hosts() {
             self.standing.breaker.failed();
         }
         let Label { tenant, extension, point, .. } = &self.label;

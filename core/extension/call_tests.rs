@@ -27,6 +27,7 @@ impl BreakDetector for Scripted {
         match answer {
             Some(Ok(found)) => Ok(found),
             Some(Err("panic")) => panic!("a bug in the host"),
+            Some(Err("busy")) => Err(ExtensionError::Busy { path: "x".to_owned(), what: "no place".to_owned() }),
             Some(Err(message)) => Err(ExtensionError::Answer { path: "x".to_owned(), message: message.to_owned() }),
             None => Ok(Vec::new()),
         }
@@ -111,4 +112,19 @@ fn bad_answers_count_as_failures() {
     assert!(detector.is_open());
     let error = ask(&*detector, true).unwrap_err();
     assert_eq!(error, ExtensionError::CircuitOpen { path: "rules/x.rhai".to_owned(), failures: BREAKER_FAILURES });
+}
+
+#[test]
+fn what_others_take_is_counted_and_not_held_against_it() {
+    let detector = guarded((0..3 * BREAKER_FAILURES).map(|_| Err("busy")).collect());
+    for _ in 0..3 * BREAKER_FAILURES {
+        assert_eq!(ask(&*detector, true).unwrap_err().kind(), "busy");
+    }
+    assert!(!detector.is_open());
+    let seen = detector.standing.figures.totals().seen();
+    assert_eq!(
+        (seen.failed, &seen.errors["busy"]),
+        (3 * u64::from(BREAKER_FAILURES), &seen.failed),
+        "the fallback answered"
+    );
 }

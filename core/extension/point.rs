@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Counters, ExtensionError};
+use super::{Counters, ExtensionError, Patience};
 use crate::{
     domain::{Avail, AvailKind, Event, Moment, Position, Span, Viewer},
     media::cue::Cue,
@@ -90,6 +90,8 @@ pub struct RequestContext<'a> {
     pub now: LocalTime,
     /// Same seed, same inputs, same answer.
     pub seed: u64,
+    /// The host's own: how long the calls of the decision may still wait for places.
+    pub patience: &'a Patience,
 }
 
 /// "Now" on the tenant's clock.
