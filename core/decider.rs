@@ -206,7 +206,7 @@ impl Decider {
             (decision, record) = question.decide(policy, &purse);
         }
         if let Some(record) = record {
-            self.0.log.add(*record);
+            self.0.log.add(DecisionRecord { trial: canary.is_some(), ..*record });
         }
         if let Some(trial) = canary {
             watched(trial, &decision.trace, false);
