@@ -31,22 +31,27 @@ pub(super) struct Failure {
     pub message: String,
     /// Trying again cannot help.
     pub hopeless: bool,
+    /// The host did not let it be tried: nothing is known of the sink or its receiver.
+    pub untried: bool,
     /// The receiver asked for this pause.
     pub pause: Option<Duration>,
 }
 
 impl Failure {
     pub fn retry(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hopeless: false, pause: None }
+        Self { message: message.into(), hopeless: false, untried: false, pause: None }
     }
     pub fn hopeless(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hopeless: true, pause: None }
+        Self { hopeless: true, ..Self::retry(message) }
+    }
+    pub fn untried(message: impl Into<String>) -> Self {
+        Self { untried: true, ..Self::retry(message) }
     }
 }
 
 impl From<OutboundError> for Failure {
     fn from(error: OutboundError) -> Self {
-        Self { hopeless: error.is_refusal(), message: error.to_string(), pause: None }
+        Self { hopeless: error.is_refusal(), ..Self::retry(error.to_string()) }
     }
 }
 
@@ -98,7 +103,7 @@ impl Transport {
             return Ok(());
         }
         let message = format!("{} answered {}", url.host_str().unwrap_or_default(), sent.status);
-        Err(Failure { message, hopeless: false, pause: sent.retry_after })
+        Err(Failure { pause: sent.retry_after, ..Failure::retry(message) })
     }
 
     async fn publish(&mut self, request: &SinkRequest) -> Result<(), Failure> {

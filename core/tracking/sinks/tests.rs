@@ -17,7 +17,7 @@ use parking_lot::Mutex as SyncMutex;
 use super::*;
 use crate::{
     domain::{Event, EventType, Moment},
-    extension::{ExtensionError, Extensions, SinkInput, SinkRequest, monotonic},
+    extension::{Allowance, ExtensionError, Extensions, SinkInput, SinkRequest, lane::Lanes, monotonic, quota::Quota},
     ledger::tests::ledger,
     outbound::OutboundConfig,
     secret::MasterKey,
@@ -48,19 +48,25 @@ struct TestSink {
     url: String,
     calls: AtomicUsize,
     failing_calls: usize,
+    /// Calls that the host refuses.
+    refused: std::ops::Range<usize>,
     one_request_per_event: bool,
 }
 
 impl TestSink {
     fn posting(url: String) -> Self {
-        Self { url, calls: AtomicUsize::new(0), failing_calls: 0, one_request_per_event: false }
+        Self { url, calls: AtomicUsize::new(0), failing_calls: 0, refused: 0..0, one_request_per_event: false }
     }
 }
 
 impl TrackingSink for TestSink {
     fn deliver(&self, input: &SinkInput<'_>) -> Result<Vec<SinkRequest>, ExtensionError> {
-        if self.calls.fetch_add(1, Ordering::SeqCst) < self.failing_calls {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if call < self.failing_calls {
             panic!("a broken sink");
+        }
+        if self.refused.contains(&call) {
+            return Err(ExtensionError::Quota { path: "hook".to_owned(), what: "calls".to_owned() });
         }
         let request = |events: &[Event]| SinkRequest {
             method: "POST".into(),
@@ -258,6 +264,57 @@ async fn a_dead_receiver_s_batch_becomes_a_dead_letter_and_the_next_goes_on() {
 }
 
 #[tokio::test]
+async fn what_the_host_refuses_costs_time_and_no_attempt() {
+    let bench = bench_with(SinkTiming { poll: Duration::from_millis(10), ..QUICK }).await;
+    let receiver = Receiver::default();
+    let host = receiver.start().await;
+    let refused = 0..3 * QUICK.attempts as usize;
+    let sink = TestSink { refused, ..TestSink::posting(format!("http://{host}/hook")) };
+    bench.runner.reconcile(vec![spec(sink, "1", &host)]).await.expect("started");
+    let expected = bench.record(0..2).await;
+    assert_eq!(receiver.wait_for(2).await, expected);
+    assert!(bench.store.dead_letters(&scope(), 9).await.expect("read").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_gets_no_thread_costs_time_and_no_attempt() {
+    let bench = bench_with(SinkTiming { poll: Duration::from_millis(10), ..QUICK }).await;
+    let receiver = Receiver::default();
+    let host = receiver.start().await;
+    let quota = Arc::new(Quota::new(Allowance::default(), monotonic()));
+    quota.charge(Duration::from_secs(60));
+    let lane = Lane::new(Arc::new(Lanes::new().expect("a runtime")), Some(quota));
+    let (taken, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for _ in 0..threads {
+        let (lane, taken, over) = (lane.clone(), taken.clone(), over.clone());
+        let hold = move || {
+            taken.fetch_add(1, Ordering::SeqCst);
+            while over.load(Ordering::SeqCst) == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        tokio::spawn(async move { lane.run(hold).await });
+    }
+    while taken.load(Ordering::SeqCst) < threads {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let spec = SinkSpec { lane, ..spec(TestSink::posting(format!("http://{host}/hook")), "1", &host) };
+    bench.runner.reconcile(vec![spec]).await.expect("started");
+    let expected = bench.record(0..2).await;
+    let failures = async || {
+        let states = bench.store.sink_states(&scope()).await.expect("read");
+        states.first().and_then(|state| state.failure.as_ref()).map_or(0, |failure| failure.failures)
+    };
+    while failures().await <= i64::from(QUICK.attempts) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    over.store(1, Ordering::SeqCst);
+    assert_eq!(receiver.wait_for(2).await, expected);
+    assert!(bench.store.dead_letters(&scope(), 9).await.expect("read").is_empty());
+}
+
+#[tokio::test]
 async fn a_host_outside_the_manifest_is_never_reached_and_not_retried() {
     let (bench, receiver) = (bench().await, Receiver::default());
     let host = receiver.start().await;
@@ -351,6 +408,23 @@ async fn a_dead_letter_is_delivered_again_when_asked_for_and_is_gone_when_it_was
     while bench.store.sink_states(&scope()).await.expect("read").remove(0).failure.is_some() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_the_host_did_not_let_be_tried_stays_wanted() {
+    let (bench, receiver) = (bench().await, Receiver::default());
+    let host = receiver.start().await;
+    receiver.refuse.store(QUICK.attempts as usize, Ordering::SeqCst);
+    // Asked once for the batch; refused when the letter is delivered again.
+    let sink = TestSink { refused: 1..3, ..TestSink::posting(format!("http://{host}/hook")) };
+    bench.runner.reconcile(vec![spec(sink, "1", &host)]).await.expect("started");
+    let expected = bench.record(0..2).await;
+    while bench.store.letters(&scope(), 0, 9).await.expect("read").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let letter = bench.store.letters(&scope(), 0, 9).await.expect("read").remove(0);
+    assert!(bench.store.request_replay(&scope(), letter.id, None, Moment(5)).await.expect("asked"));
+    assert_eq!(receiver.wait_for(2).await, expected);
 }
 
 /// Its receiver takes connections and never answers.
