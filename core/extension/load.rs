@@ -86,6 +86,13 @@ impl ScriptSource<'_> {
         digest.iter().take(VERSION_BYTES).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The same of a text that is not at hand, by how it begins and its SHA-256 in hexadecimal digits. A plugin's first line is
+    /// enough.
+    pub fn version_by(name: &str, head: &str, sha256: Option<&str>) -> Option<String> {
+        let packed = is_plugin(name).then(|| packed_digest(head)).flatten();
+        Some(packed.or(sha256)?.chars().take(2 * VERSION_BYTES).collect())
+    }
+
     /// Whether it is a plugin, by the ending of its name.
     pub fn is_plugin(&self) -> bool {
         is_plugin(self.name)
