@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::{
     piece::{MAX_SLOTS, Piece, Worth, useful},
-    pod::{MAX_WORK, full},
+    pod::{MAX_WORK, full, fullest},
     search::{Found, Task, best},
     slots::{Position, Slots},
     value::for_fill,
@@ -95,6 +95,12 @@ fn compare(pieces: &[Piece], room: i64, max_ads: usize, slots: &Slots, enough: i
         let expect = by_brute_force(pieces, room, max_ads, slots, enough);
         assert_eq!(found.worth.capped(enough), expect, "{enough:?}");
     }
+    let search = |pieces: &[Piece], enough: Worth, work: usize| {
+        best(&useful(pieces, room, max_ads), &Task { room, max_ads, slots, enough, work })
+    };
+    let found = fullest(&turned, full(room), MAX_WORK, search);
+    check(&turned, &found, room, max_ads, slots);
+    assert_eq!(found.worth.capped(full(room)), by_brute_force(&turned, room, max_ads, slots, full(room)));
 }
 
 fn pieces(most: usize, lengths: impl Strategy<Value = i64> + Clone) -> impl Strategy<Value = Vec<Piece>> {

@@ -191,7 +191,8 @@ impl<'a> Search<'a> {
             best: empty,
             mark,
             bound: Bound::new(groups, |worth| worth.first),
-            second: (task.enough.first < i64::MAX).then(|| Bound::new(groups, |worth| worth.second)),
+            second: (task.enough.first < i64::MAX && task.enough.second > 0)
+                .then(|| Bound::new(groups, |worth| worth.second)),
             bonus: [Worth::default(); MAX_SLOTS],
             work: 0,
             exact: true,

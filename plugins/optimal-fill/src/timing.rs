@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::{
     piece::{MAX_SLOTS, Piece, Worth, useful},
-    pod::{MAX_WORK, full},
+    pod::{MAX_WORK, full, fullest},
     search::{Found, Task, best},
     slots::{Position, Slots},
     value::for_fill,
@@ -118,7 +118,7 @@ fn as_many_ads_as_the_host_offers() {
         // As a call with `min_fill` does it where the most valuable pod is not full enough. Here it mostly is.
         measure(&case, full(case.room), "fill", |work| {
             let left = work - search(&case.pieces, enough, work / 2).work.min(work / 2);
-            search(&for_fill(&case.pieces), full(case.room), left)
+            fullest(&for_fill(&case.pieces), full(case.room), left, search)
         });
     }
 }
