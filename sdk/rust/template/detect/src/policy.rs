@@ -43,7 +43,10 @@ impl Breaks {
         let duration = cue
             .duration
             .filter(|duration| *duration > 0.0 && *duration >= self.min_duration)?;
-        let upid = cue.signal.as_ref().and_then(|signal| signal.upid.as_deref());
+        let upid = cue
+            .signal
+            .as_ref()
+            .and_then(|signal| signal.upid.as_deref());
         let named = cue.id.as_deref().filter(|id| !id.is_empty());
         (cue.kind == CueKind::Out).then(|| Avail {
             // A break must have the same id on every call: one without gets it from its start.
@@ -75,7 +78,10 @@ fn clean(id: &str) -> String {
 /// The whole characters that fit into a note.
 fn shortened(note: &str) -> String {
     let ends = |(at, sign): (usize, char)| at + sign.len_utf8();
-    let end = note.char_indices().map(ends).take_while(|end| *end <= MAX_NOTE_BYTES);
+    let end = note
+        .char_indices()
+        .map(ends)
+        .take_while(|end| *end <= MAX_NOTE_BYTES);
     note[..end.last().unwrap_or(0)].to_owned()
 }
 
