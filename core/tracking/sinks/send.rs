@@ -6,10 +6,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use serde_json::Value;
 use url::Url;
 
 use super::{SinkSpec, Tools, file::Appender, vault::Opened};
 use crate::{
+    domain::Refusal,
     extension::SinkRequest,
     outbound::{
         OutboundError, SendRequest,
@@ -25,6 +27,12 @@ const SIGNATURE_HEADER: &str = "x-cuetone-signature";
 const NATS_USER: &str = "nats-user";
 const NATS_PASSWORD: &str = "nats-password";
 const NATS_TOKEN: &str = "nats-token";
+
+/// Bytes of an answer in which a receiver may say what it did not take: for 1,000 records, a kilobyte on each.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// Characters of a refusal that are told.
+const REFUSAL_SHOWN: usize = 200;
 
 /// A batch that could not be delivered now.
 pub(super) struct Failure {
@@ -85,19 +93,27 @@ impl Transport {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .chain([(SIGNATURE_HEADER, signature.as_str())])
             .collect();
-        let sent = self.tools.outbound.send(SendRequest {
+        let sending = SendRequest {
             method: &request.method,
             url: &url,
             headers: &headers,
             body: Bytes::copy_from_slice(request.body.as_bytes()),
             deadline: Some(self.tools.timing.request_deadline),
             allowed_hosts: Some(&self.spec.allow_hosts),
-        });
-        let sent = sent.await?;
-        if sent.is_success() {
-            return Ok(());
-        }
-        let message = format!("{} answered {}", url.host_str().unwrap_or_default(), sent.status);
+        };
+        let host = url.host_str().unwrap_or_default();
+        let (sent, refused) = match &self.spec.refused_if {
+            None => (self.tools.outbound.send(sending).await?, Ok(())),
+            Some(refusal) => {
+                let (sent, answer) = self.tools.outbound.send_and_read(sending, MAX_ANSWER_BYTES).await?;
+                (sent, taken(refusal, &answer))
+            }
+        };
+        let message = match refused {
+            _ if !sent.is_success() => format!("{host} answered {}", sent.status),
+            Err(reason) => format!("{host} answered {}, {reason}", sent.status),
+            Ok(()) => return Ok(()),
+        };
         Err(Failure { message, hopeless: false, pause: sent.retry_after })
     }
 
@@ -140,5 +156,41 @@ impl Transport {
         let (file, written) = written.await.map_err(|error| Failure::retry(format!("writing broke off: {error}")))?;
         self.file = Some(file);
         written.map_err(|error| Failure::retry(error.to_string()))
+    }
+}
+
+/// Whether an answer of 2xx says of nothing that it was not taken. An empty one does not; one that cannot be understood may
+/// say anything, or come from somebody in between: what was sent is sent again.
+fn taken(refusal: &Refusal, answer: &[u8]) -> Result<(), String> {
+    if answer.is_empty() {
+        return Ok(());
+    }
+    let answer: Value =
+        serde_json::from_slice(answer).map_err(|_| format!("but not in JSON, where refused_if is {refusal}"))?;
+    let Some((place, value)) = refusal.found(&answer) else { return Ok(()) };
+    let value: String = value.to_string().chars().take(REFUSAL_SHOWN).collect();
+    Err(format!("but did not take all: {place} is {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_that_names_nothing_was_taken() {
+        let refusal: Refusal = "/offsets/*/error_code".parse().expect("a pointer");
+        let none = r#"{"offsets": [{"error_code": null}, {"offset": 7}]}"#;
+        let one = r#"{"offsets": [{"error_code": null}, {"error_code": 50003}]}"#;
+        let long = format!(r#"{{"offsets": [{{"error_code": "{}"}}]}}"#, "x".repeat(9_000));
+        for (answer, expect) in [
+            (none, Ok(())),
+            ("", Ok(())),
+            (one, Err("but did not take all: /offsets/1/error_code is 50003")),
+            ("<html>", Err("but not in JSON, where refused_if is /offsets/*/error_code")),
+            (&none[..20], Err("but not in JSON, where refused_if is /offsets/*/error_code")),
+        ] {
+            assert_eq!(taken(&refusal, answer.as_bytes()), expect.map_err(str::to_owned), "{answer}");
+        }
+        assert!(taken(&refusal, long.as_bytes()).is_err_and(|message| message.len() < 2 * REFUSAL_SHOWN));
     }
 }

@@ -198,6 +198,7 @@ fn spec(sink: TestSink, revision: &str, host: &str) -> SinkSpec {
         config: Value::Null,
         secrets: Placeholders::new(),
         allow_hosts: vec![host.to_owned()],
+        refused_if: None,
         signing_key: [5; 32],
     }
 }
