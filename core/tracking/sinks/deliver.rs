@@ -12,15 +12,12 @@ use super::{
 };
 use crate::{
     domain::{Event, Moment, Span},
-    extension::{ExtensionError, SinkInput, SinkRequest},
+    extension::{ExtensionError, SinkInput, SinkRequest, limits::MAX_SINK_REQUESTS},
     store::{DeadLetter, StoredEvent, StoredLetter},
 };
 
 /// Events of one call to a sink: their JSON stays far below the scripts' string limit.
 const MAX_BATCH: u32 = 500;
-
-/// Requests that a sink may answer for one batch: one per event.
-const MAX_REQUESTS: usize = 500;
 
 /// How long a node delivers for a sink without saying so again: longer than the slowest request, and no longer than a
 /// receiver may wait when a node dies.
@@ -326,9 +323,11 @@ impl Delivery {
             Ok(Err(error)) => return Err(Failure::retry(error.to_string())),
             Err(error) => return Err(Failure::retry(format!("the sink was not asked: {error}"))),
         };
-        if requests.len() > MAX_REQUESTS {
+        if requests.len() > MAX_SINK_REQUESTS {
             let asked = requests.len();
-            return Err(Failure::hopeless(format!("the sink asked for {asked} requests, more than {MAX_REQUESTS}")));
+            return Err(Failure::hopeless(format!(
+                "the sink asked for {asked} requests, more than {MAX_SINK_REQUESTS}"
+            )));
         }
         Ok(requests.into())
     }

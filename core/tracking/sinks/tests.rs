@@ -17,7 +17,7 @@ use parking_lot::Mutex as SyncMutex;
 use super::*;
 use crate::{
     domain::{Event, EventType, Moment},
-    extension::{ExtensionError, Extensions, SinkInput, SinkRequest, monotonic},
+    extension::{ExtensionError, Extensions, SinkInput, SinkRequest, limits::MAX_SINK_REQUESTS, monotonic},
     ledger::tests::ledger,
     outbound::OutboundConfig,
     secret::MasterKey,
@@ -405,4 +405,33 @@ async fn of_two_nodes_one_delivers_and_the_other_goes_on_when_it_stops() {
     receiver.wait_for(1_000).await;
     two.shutdown().await;
     assert_eq!(receiver.sessions(), expected, "each once and in order");
+}
+
+/// Asks for so many requests, whatever the batch.
+struct Chatty(String, usize);
+
+impl TrackingSink for Chatty {
+    fn deliver(&self, _input: &SinkInput<'_>) -> Result<Vec<SinkRequest>, ExtensionError> {
+        let request =
+            |_| SinkRequest { method: "POST".into(), url: self.0.clone(), headers: BTreeMap::new(), body: "x".into() };
+        Ok((0..self.1).map(request).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_batch_may_ask_for_all_the_requests_that_the_contract_allows_and_for_none_more() {
+    for (requests, sent, dead) in [(MAX_SINK_REQUESTS, MAX_SINK_REQUESTS, 0), (MAX_SINK_REQUESTS + 1, 0, 1)] {
+        let (bench, receiver) = (bench().await, Receiver::default());
+        let host = receiver.start().await;
+        let sink = Chatty(format!("http://{host}/hook"), requests);
+        let spec = SinkSpec { sink: Arc::new(sink), ..spec(TestSink::posting(String::new()), "1", &host) };
+        bench.runner.reconcile(vec![spec]).await.expect("started");
+        bench.record(0..1).await;
+        while bench.cursor().await < 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(receiver.sessions().len(), sent);
+        assert_eq!(bench.store.dead_letters(&scope(), 9).await.expect("read").len(), dead);
+        bench.runner.shutdown().await;
+    }
 }
