@@ -11,7 +11,11 @@ use serde_json::Value;
 use super::*;
 use crate::{
     domain::{AvailKind, Moment, Position, Span},
-    extension::{Window, breaker::monotonic, limits::BREAKER_FAILURES},
+    extension::{
+        Window,
+        breaker::monotonic,
+        limits::{BREAKER_FAILURES, MAX_AVAIL, MAX_AVAILS, MAX_ID_BYTES, MAX_METADATA_BYTES},
+    },
 };
 
 /// Answers as it is told.
@@ -65,7 +69,11 @@ fn avail(id: &str) -> FoundAvail {
 
 #[test]
 fn good_answers_pass_through() {
-    assert_eq!(ask(&*guarded(vec![Ok(vec![avail("a")])]), true), Ok(vec![avail("a")]));
+    let longest = FoundAvail { duration: MAX_AVAIL, ..avail(&"x".repeat(MAX_ID_BYTES)) };
+    let many = (0..MAX_AVAILS).map(|index| avail(&format!("a{index}"))).collect();
+    for answer in [vec![avail("scte35-A_1.b")], vec![longest], many] {
+        assert_eq!(ask(&*guarded(vec![Ok(answer.clone())]), true), Ok(answer));
+    }
 }
 
 #[test]
@@ -79,18 +87,22 @@ fn a_panic_is_an_error_and_the_next_call_works() {
 
 #[test]
 fn answers_that_the_point_does_not_allow_are_refused() {
+    let noted = |bytes| BTreeMap::from([("upid".to_owned(), "x".repeat(bytes))]);
     let long = |id: &str| FoundAvail { duration: Span::from_secs(100_000), ..avail(id) };
     let refusals = [
         (vec![avail("a"), avail("a")], "two avails have the id `a`"),
         (vec![avail("")], "cannot be an avail's id"),
-        (vec![avail("a/b")], "cannot be an avail's id"),
-        (vec![avail(&"x".repeat(200))], "cannot be an avail's id"),
+        (vec![avail("ads/1")], "cannot be an avail's id"),
+        (vec![avail("urn:x:1")], "cannot be an avail's id"),
+        (vec![avail("..")], "cannot be an avail's id"),
+        (vec![avail(&"x".repeat(MAX_ID_BYTES + 1))], "cannot be an avail's id"),
         (vec![long("a")], "not between 0 s and"),
         (vec![FoundAvail { duration: Span::ZERO, ..avail("a") }], "replaces nothing"),
         (vec![FoundAvail { duration: Span(-1), ..avail("a") }], "not between 0 s and"),
         (vec![FoundAvail { kind: AvailKind::Insert, ..avail("a") }], "inserts into a live channel"),
         (vec![FoundAvail { start: Moment(i64::MAX), ..avail("a") }], "more than a day away"),
         ((0..501).map(|index| avail(&format!("a{index}"))).collect(), "501 avails"),
+        (vec![FoundAvail { metadata: noted(MAX_METADATA_BYTES + 1), ..avail("a") }], "is longer than 128 bytes"),
     ];
     for (answer, complaint) in refusals {
         let error = ask(&*guarded(vec![Ok(answer)]), true).unwrap_err();
