@@ -122,7 +122,7 @@ fn a_plugin_that_needs_a_configuration_says_so_and_has_not_failed() {
     let needs =
         |said: &str, field: &str| said.contains("needs a configuration") && said.contains(field) && said.contains(hint);
     let (content, said) = told(&["check", path]);
-    assert!(content && needs(&said, "config: url is missing"), "{said}");
+    assert!(content && needs(&said, "config: `url` is missing"), "{said}");
     let (content, said) = told(&["bench", path, "--calls", "1"]);
     assert!(content && needs(&said, "topic") && said.contains("native"), "what a url alone does not do: {said}");
     // With one it has to work.

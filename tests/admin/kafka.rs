@@ -105,14 +105,12 @@ async fn produce(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    let away = one_of(&proxy.away);
-    let answer = match proxy.take(&topic, &headers, &body) {
-        _ if away => Err((503, 50302, "Service Unavailable".to_owned())),
-        Err(fault) => {
-            proxy.refused.lock().push(fault.2.clone());
-            Err(fault)
+    let answer = match one_of(&proxy.away) {
+        true => Err((503, 50302, "Service Unavailable".to_owned())),
+        false => {
+            let taken = proxy.take(&topic, &headers, &body);
+            taken.inspect_err(|(_, _, fault)| proxy.refused.lock().push(fault.clone()))
         }
-        Ok(answer) => Ok(answer),
     };
     let (status, answer) = match answer {
         Ok(answer) => (StatusCode::OK, answer),
