@@ -33,7 +33,7 @@ pub use limits::*;
 pub use packed::{PackError, is_plugin, pack, packed_digest, unpack};
 pub use places::Places;
 pub use scripts::{ScriptPoint, ScriptUse, extension_ref, script_uses};
-pub use suggest::closest;
+pub use suggest::{MAX_EDITS, closest, edits};
 
 use crate::domain::TenantManifest;
 use reader::{Context, Node};

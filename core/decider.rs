@@ -206,7 +206,7 @@ impl Decider {
             (decision, record) = question.decide(policy, &purse);
         }
         if let Some(record) = record {
-            self.0.log.add(*record);
+            self.0.log.add(DecisionRecord { trial: canary.is_some(), ..*record });
         }
         if let Some(trial) = canary {
             watched(trial, &decision.trace, false);
@@ -280,11 +280,12 @@ impl Question {
     }
 }
 
-/// Notes how the tried scripts did in a decision; `different`: they chose other ads than those that serve.
+/// Notes how the tried scripts did in a decision; `different`: they chose other ads than those that serve. Where one was not
+/// run because its tenant's quota is used up or the server is too busy, nothing is known of it.
 fn watched(trial: &TrialRuntime, trace: &Trace, different: bool) {
-    let tried = trace.scripts.iter().filter(|script| trial.tries(&script.name));
+    let tried = trace.scripts.iter().filter(|script| trial.tries(&script.name) && script.judged > 0);
     let (calls, errors) =
-        tried.fold((0, 0), |(calls, errors), script| (calls + 1, errors + u64::from(script.error.is_some())));
+        tried.fold((0, 0), |(calls, errors), script| (calls + 1, errors + u64::from(script.failed > 0)));
     trial.watch.decided(calls, errors, different);
     for (what, count) in [("decided", 1), ("different", u64::from(different)), ("calls", calls), ("errors", errors)] {
         metrics::counter!("cuetone_trial_total", "tenant" => trace.tenant.to_string(), "what" => what).increment(count);

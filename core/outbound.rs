@@ -234,6 +234,21 @@ impl Outbound {
         Ok(sent)
     }
 
+    /// The same, with the body of a 2xx answer: for receivers that say in it what they did not take. One that breaks off or
+    /// has more than `limit` bytes is an error.
+    pub async fn send_and_read(&self, request: SendRequest<'_>, limit: usize) -> Result<(Sent, Bytes), OutboundError> {
+        let (deadline, url) = (request.deadline.unwrap_or(self.0.timeout), request.url);
+        let send = async {
+            let (sent, response) = self.send_once(request).await?;
+            if sent.is_success() {
+                return Ok((sent, self.read(url.clone(), response, limit).await?.body));
+            }
+            let _unread = tokio::time::timeout(SENT_ANSWER_TIME, drain(response)).await;
+            Ok((sent, Bytes::new()))
+        };
+        measured("send", within(deadline, url, send)).await
+    }
+
     /// The same, and reads the whole answer: for a client of our own API.
     pub async fn call(&self, request: SendRequest<'_>) -> Result<Fetched, OutboundError> {
         let (deadline, url) = (request.deadline.unwrap_or(self.0.timeout), request.url);

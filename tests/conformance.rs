@@ -10,7 +10,7 @@
 #[allow(dead_code, reason = "shared with other tests")]
 mod guests;
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use cuetone::{
     cli::{
@@ -104,4 +104,43 @@ fn a_table_notices_an_answer_that_differs() {
     let case = "- { name: x, given: { ads: [{ id: a }] }, expect: [b] }\n";
     let outcome: FileOutcome = run_text(&script, "x", case);
     assert!(!outcome.passed());
+}
+
+/// What `cuetone plugin …` says, and whether it is content.
+fn told(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_cuetone")).arg("plugin").args(arguments).output();
+    let output = output.expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), said.into_owned())
+}
+
+#[test]
+fn a_plugin_that_needs_a_configuration_says_so_and_has_not_failed() {
+    let built = guests::shipped("kafka-rest").written;
+    let path = built.to_str().expect("a path");
+    let hint = "try again with --config '{…}'";
+    let needs =
+        |said: &str, field: &str| said.contains("needs a configuration") && said.contains(field) && said.contains(hint);
+    let (content, said) = told(&["check", path]);
+    assert!(content && needs(&said, "config: `url` is missing"), "{said}");
+    let (content, said) = told(&["bench", path, "--calls", "1"]);
+    assert!(content && needs(&said, "topic") && said.contains("native"), "what a url alone does not do: {said}");
+    // With one it has to work.
+    let (content, said) = told(&["check", path, "--config", "{url: 'https://x.example.com', topic: ads}"]);
+    assert!(content && said.contains("answered in"), "{said}");
+    let (content, said) = told(&["check", path, "--config", "{url: 'https://x.example.com'}"]);
+    assert!(!content && said.contains("FAILED") && said.contains("topic"), "{said}");
+    for command in ["check", "bench"] {
+        for broken in ["{url", "text"] {
+            let (content, said) = told(&[command, path, "--config", broken]);
+            assert!(!content && said.starts_with("error: --config"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_said_once_with_what_to_do() {
+    let (content, said) = told(&["build", "nothere"]);
+    assert!(!content && said.contains("cuetone plugin new") && said.matches("no such file").count() == 1, "{said}");
+    assert!(!said.contains("os error"), "{said}");
 }

@@ -9,7 +9,7 @@ use std::{
 use cuetone::{
     domain::{Avail, AvailId, AvailKind, Moment, Position, Span, Viewer},
     extension::{
-        Candidate, Counters, FillInput, LocalTime, Point, RequestContext, ScriptSource, check,
+        Candidate, Counters, FillInput, LocalTime, Patience, Point, RequestContext, ScriptSource, check,
         limits::MAX_OPERATIONS,
         rhai::{Budget, Host, Script, fill::RhaiFill},
         shipped,
@@ -61,6 +61,7 @@ fn run(strategy: &RhaiFill, room: Span, ads: &[Ad], config: &Value) -> (Vec<usiz
         avail: &avail,
         now: LocalTime::default(),
         seed: 1,
+        patience: &Patience::default(),
     };
     let candidates = ads.iter().map(|ad| Candidate {
         id: "ad",

@@ -11,7 +11,7 @@ use super::{
     scalars::{self, Wildcard},
     scripts::ScriptPoint,
 };
-use crate::domain::{CounterError, CounterGrant, ExtensionUse, OnError, Trial};
+use crate::domain::{CounterError, CounterGrant, ExtensionUse, OnError, Refusal, RefusalError, Trial};
 
 #[derive(Default)]
 pub(super) struct Extensions {
@@ -111,15 +111,24 @@ fn mount(node: &Node<'_>, point: ScriptPoint) -> Option<ExtensionUse> {
     let object = node.object()?;
     let source = object.required("use", |node| point.reference(node));
     let config = object.or("config", Json::Object(Default::default()), scalars::config);
-    let (mut on_error, mut allow_hosts) = (OnError::default(), Vec::new());
+    let (mut on_error, mut allow_hosts, mut refused_if) = (OnError::default(), Vec::new(), None);
     if point == ScriptPoint::Sink {
         object.refuse("on_error", "a sink's failures are always retried", "no `on_error` on sinks");
         allow_hosts = object.or("allow_hosts", allow_hosts, |node| scalars::hosts(node, Wildcard::Below));
+        refused_if = object.optional("refused_if", refusal);
     } else {
         on_error = object.or("on_error", on_error, |node| scalars::choice(node, &["open", "closed"]));
         object.refuse("allow_hosts", "a targeting rule reaches no hosts", "no `allow_hosts` on targeting rules");
+        object.refuse("refused_if", "a targeting rule sends nothing", "no `refused_if` on targeting rules");
     }
     let name = if point == ScriptPoint::Sink { object.optional("name", scalars::slug) } else { None };
     object.finish();
-    Some(ExtensionUse { source: source?, name, config, on_error, allow_hosts })
+    Some(ExtensionUse { source: source?, name, config, on_error, allow_hosts, refused_if })
+}
+
+/// `/offsets/*/error_code`.
+fn refusal(node: &Node<'_>) -> Option<Refusal> {
+    let text = scalars::text(node)?;
+    let expected = "a JSON pointer, in which * stands for every item, such as /offsets/*/error_code";
+    text.parse().map_or_else(|error: RefusalError| node.error(error.to_string(), expected), Some)
 }

@@ -155,7 +155,10 @@ pub fn extensions(manifest: &TenantManifest) -> Value {
             out.some("name", mounted.name.as_ref().map(|name| json!(name)));
             out.filled("config", mounted.config.clone());
             match point {
-                ScriptPoint::Sink => out.filled("allow_hosts", json!(mounted.allow_hosts)),
+                ScriptPoint::Sink => {
+                    out.filled("allow_hosts", json!(mounted.allow_hosts));
+                    out.some("refused_if", mounted.refused_if.as_ref().map(|refusal| json!(refusal)));
+                }
                 _ => out.put("on_error", json!(mounted.on_error)),
             }
             out.done()

@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 pub use self::bench::{ask, sizes, starter_config, starter_script};
 use super::Format;
@@ -86,6 +87,21 @@ impl Which {
         let (file, bytes) = self.read()?;
         load(&file, &bytes)
     }
+}
+
+/// The text of `--config`: a mapping, as a mount's `config:` is.
+fn read_config(text: &str) -> anyhow::Result<Value> {
+    let config: Value = serde_yaml::from_str(text).context("--config is neither JSON nor YAML")?;
+    match config {
+        Value::Null => Ok(json!({})),
+        Value::Object(_) => Ok(config),
+        other => bail!("--config: {other} is no mapping of names to values, such as '{{\"url\": \"https://…\"}}'"),
+    }
+}
+
+/// What to do about a plugin that refuses to work without the configuration that only its tenant knows.
+fn needs_config(message: &str) -> String {
+    format!("needs a configuration ({message}): try again with --config '{{…}}'")
 }
 
 /// Compiles a plugin as a server does, and keeps what it logs.

@@ -88,6 +88,8 @@ impl Notes {
 
     /// Adds a call to what the script has cost so far.
     pub fn called(&mut self, name: &str, version: &str, ads: usize, micros: u64, error: Option<&ExtensionError>) {
+        let judged = u32::from(error.is_none_or(|error| !error.is_the_hosts()));
+        let failed = if error.is_some() { judged } else { 0 };
         let error = error.map(ToString::to_string);
         let known = self.scripts.iter_mut().find(|script| script.name == name && script.version == version);
         if let Some(known) = known {
@@ -95,9 +97,11 @@ impl Notes {
             known.ads += ads;
             known.micros += micros;
             known.error = known.error.take().or(error);
+            known.judged += judged;
+            known.failed += failed;
         } else {
             let (name, version) = (name.to_owned(), version.to_owned());
-            self.scripts.push(ScriptTrace { name, version, calls: 1, ads, micros, error });
+            self.scripts.push(ScriptTrace { name, version, calls: 1, ads, micros, error, judged, failed });
         }
     }
 }

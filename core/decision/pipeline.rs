@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{Money, Slug, Span},
-    extension::point::RequestContext,
+    extension::{Patience, point::RequestContext},
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,7 @@ pub fn decide(
         avail: request.avail,
         now: index.local_time(request.now),
         seed: request.seed,
+        patience: &Patience::default(),
     };
     let facts = Facts { viewer: request.viewer, channel: policy.channel.as_str(), now: context.now };
     let passing = Passing::new(index, &facts);

@@ -2,7 +2,7 @@
 //!
 //! Pure like the decision itself: what a record is stored in, and for how long, is not known here. With the scripts and
 //! the tenant's version of then a replay gives the same result, byte for byte; with others it says what they would have
-//! changed. (A script that was stopped by its time limit is the exception: it may finish the next time.)
+//! changed. (A script that was stopped by its time limit, or not run at all, is the exception: it may finish the next time.)
 
 use std::{cell::RefCell, collections::BTreeMap, collections::BTreeSet, sync::Arc};
 
@@ -24,6 +24,9 @@ pub struct DecisionRecord {
     /// Of the tenant's state.
     pub version: i64,
     pub channel: Slug,
+    /// Decided by the scripts on trial and not by those that served.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trial: bool,
     pub session: String,
     pub viewer: Viewer,
     pub avail: Avail,
@@ -103,7 +106,7 @@ impl From<&Decision> for RecordedResult {
     }
 }
 
-/// Decides as [`decide`] does, and writes it down. `version` is the tenant's.
+/// Decides as [`decide`] does, and writes it down. `version` is the tenant's; whose scripts these are knows the caller.
 pub fn record(
     version: i64,
     index: &CandidateIndex,
@@ -124,6 +127,7 @@ pub fn record(
         tenant: policy.tenant.clone(),
         version,
         channel: policy.channel.clone(),
+        trial: false,
         session: request.session.to_owned(),
         viewer: request.viewer.clone(),
         avail: request.avail.clone(),

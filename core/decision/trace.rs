@@ -90,6 +90,12 @@ pub struct ScriptTrace {
     /// What went wrong; its rule was skipped, or its ads dropped, or its answer not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Calls that say something about the script: not those that the host refused, or stopped, for what others use.
+    #[serde(skip)]
+    pub judged: u32,
+    /// Those of them that failed.
+    #[serde(skip)]
+    pub failed: u32,
 }
 
 /// What fills the time that the pod leaves over.

@@ -15,6 +15,7 @@ pub mod event_id;
 pub mod event_type;
 pub mod hashed;
 pub mod money;
+pub mod refusal;
 pub mod rule;
 pub mod slug;
 pub mod tenant;
@@ -34,6 +35,7 @@ pub use event_id::{EVENT_ID_CHARS, EventId};
 pub use event_type::{CountedBy, CustomType, EventType, MAX_CUSTOM_TYPE, Traffic};
 pub use hashed::Hashed;
 pub use money::Money;
+pub use refusal::{MAX_POINTER_BYTES, Refusal, RefusalError};
 pub use rule::{BitSet, Condition, RuleError, RulePart};
 pub use slug::Slug;
 pub use tenant::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ad, Campaign, Channel, CounterGrant, CustomType, ExtensionRef, Slug, Text};
+use super::{Ad, Campaign, Channel, CounterGrant, CustomType, ExtensionRef, Refusal, Slug, Text};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -105,6 +105,8 @@ pub struct ExtensionUse {
     pub on_error: OnError,
     /// Hosts that a sink may reach. Nothing by default.
     pub allow_hosts: Vec<String>,
+    /// Of a sink: where a receiver's answer of 2xx says what it did not take after all.
+    pub refused_if: Option<Refusal>,
 }
 
 /// How a new version of a script is tried beside the one that serves.

@@ -1,7 +1,7 @@
 //! The only way to ask an extension.
 //!
 //! [`Guarded`] wraps one and implements the same trait: it refuses while the breaker is open, catches panics, checks
-//! the answer, measures and counts. It does not choose what to do instead: that stays with whoever asked.
+//! the answer, cuts what was said too long, measures and counts. It does not choose what to do instead: that stays with whoever asked.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,7 +16,9 @@ use super::{
     cpu::thread_time,
     figures::Figures,
     load::Point,
+    logs::TenantLog,
     quota::Quota,
+    said,
 };
 
 /// How an extension is called in metrics and errors.
@@ -33,11 +35,13 @@ pub struct Label {
 pub struct Standing {
     breaker: Breaker,
     pub figures: Arc<Figures>,
+    /// Where it is said that it fails.
+    log: Arc<TenantLog>,
 }
 
 impl Standing {
-    pub fn new(clock: &Monotonic, figures: Arc<Figures>) -> Self {
-        Self { breaker: Breaker::new(Arc::clone(clock)), figures }
+    pub fn new(clock: &Monotonic, figures: Arc<Figures>, log: Arc<TenantLog>) -> Self {
+        Self { breaker: Breaker::new(Arc::clone(clock)), figures, log }
     }
 
     pub fn is_open(&self) -> bool {
@@ -58,7 +62,8 @@ pub struct Guarded<T: ?Sized> {
 impl<T: ?Sized> Guarded<T> {
     /// Alone: with a standing of its own and no quota.
     pub fn new(inner: Box<T>, label: Label, clock: Monotonic) -> Arc<Self> {
-        let standing = Arc::new(Standing::new(&clock, Arc::default()));
+        let log = TenantLog::new(&label.tenant, Arc::clone(&clock));
+        let standing = Arc::new(Standing::new(&clock, Arc::default(), Arc::new(log)));
         Self::with(inner, label, clock, standing, None)
     }
 
@@ -102,6 +107,7 @@ impl<T: ?Sized> Guarded<T> {
             Ok(()) => Ok(answer),
             Err(message) => Err(ExtensionError::Answer { path: self.label.extension.clone(), message }),
         });
+        let answer = answer.map_err(said::error);
         match &answer {
             Ok(_) => {
                 self.standing.figures.answered();
@@ -123,12 +129,12 @@ impl<T: ?Sized> Guarded<T> {
     fn count_failure(&self, error: &ExtensionError) {
         self.standing.figures.failed(error.kind());
         let was_open = self.is_open();
-        // What other calls of its tenant have taken is not its own failure.
-        if !matches!(error, ExtensionError::Quota { .. }) {
+        // What other calls have taken, of its tenant or of others, is not its own failure.
+        if !error.is_the_hosts() {
             self.standing.breaker.failed();
         }
         let Label { tenant, extension, point, .. } = &self.label;
-        tracing::warn!(%tenant, %extension, point = point.as_str(), %error, "an extension failed");
+        self.standing.log.failed(extension, *point, error);
         if !was_open && self.is_open() {
             tracing::warn!(%tenant, %extension, "the extension failed too often in a row and is left alone for a while");
         }
@@ -148,7 +154,7 @@ impl BreakDetector for Guarded<dyn BreakDetector> {
 
 impl TargetingRule for Guarded<dyn TargetingRule> {
     fn judge(&self, input: &RuleInput<'_>) -> Result<Vec<Verdict>, ExtensionError> {
-        self.call(|rule| rule.judge(input), |verdicts| check::verdicts(input, verdicts))
+        self.call(|rule| rule.judge(input).map(said::verdicts), |verdicts| check::verdicts(input, verdicts))
     }
 }
 

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use super::{
     DetectInput, FillInput, FoundAvail, RuleInput, SinkInput, SinkRequest, Verdict,
-    limits::{MAX_AVAIL, MAX_AVAILS, MAX_ID_BYTES, MAX_SINK_REQUESTS},
+    limits::{MAX_AVAIL, MAX_AVAIL_METADATA, MAX_AVAILS, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_SINK_REQUESTS},
 };
 use crate::domain::AvailKind;
 
 /// What is wrong with an answer, in words for its author.
 pub type Verified = Result<(), String>;
 
-/// Ids are unique and fit into URLs; lengths are lengths; insertion happens only where there is time for it.
+/// Ids are unique and fit into URLs as they are: nobody downstream changes one, so a detector finds its own among what is
+/// known. Lengths are lengths; insertion happens only where there is time for it.
 pub fn avails(input: &DetectInput<'_>, found: &[FoundAvail]) -> Verified {
     if found.len() > MAX_AVAILS {
         return Err(format!("{} avails; at most {MAX_AVAILS} are allowed in one answer", found.len()));
@@ -19,10 +20,10 @@ pub fn avails(input: &DetectInput<'_>, found: &[FoundAvail]) -> Verified {
     let mut ids = BTreeSet::new();
     for avail in found {
         let id = &avail.id;
-        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'%' | b'"' | b'\\');
-        if id.is_empty() || id.len() > MAX_ID_BYTES || !id.bytes().all(plain) {
+        if !is_plain(id) {
+            let shown: String = id.chars().take(MAX_ID_BYTES).collect();
             return Err(format!(
-                "`{id}` cannot be an avail's id: write 1 to {MAX_ID_BYTES} letters, digits or signs such as - _ . : (it becomes part of URLs)"
+                "`{shown}` cannot be an avail's id: it becomes part of URLs, so write 1 to {MAX_ID_BYTES} letters, digits, - _ or ., and one of these for any other sign that a cue's id has"
             ));
         }
         if !ids.insert(id) {
@@ -39,15 +40,29 @@ pub fn avails(input: &DetectInput<'_>, found: &[FoundAvail]) -> Verified {
         }
         if avail.start < input.window.start - MAX_AVAIL || avail.start > input.window.end + MAX_AVAIL {
             return Err(format!(
-                "avail `{id}` starts more than a day away from the window; times are seconds since the epoch"
+                "avail `{id}` starts more than a day away from the window; times are in seconds, on the window's clock"
             ));
         }
-        if let Some((key, _)) = avail.metadata.iter().find(|(key, value)| key.len().max(value.len()) > MAX_ID_BYTES) {
-            let shown: String = key.chars().take(MAX_ID_BYTES).collect();
-            return Err(format!("avail `{id}`: metadata `{shown}` is longer than {MAX_ID_BYTES} bytes"));
+        let entries = avail.metadata.len();
+        if entries > MAX_AVAIL_METADATA {
+            return Err(format!(
+                "avail `{id}` has {entries} entries of metadata; at most {MAX_AVAIL_METADATA} are allowed"
+            ));
+        }
+        if let Some((key, _)) =
+            avail.metadata.iter().find(|(key, value)| key.len().max(value.len()) > MAX_METADATA_BYTES)
+        {
+            let shown: String = key.chars().take(MAX_METADATA_BYTES).collect();
+            return Err(format!("avail `{id}`: metadata `{shown}` is longer than {MAX_METADATA_BYTES} bytes"));
         }
     }
     Ok(())
+}
+
+/// Letters, digits and the signs that stand in a path as they are; dots alone would be a folder.
+fn is_plain(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    id.len() <= MAX_ID_BYTES && id.bytes().all(plain) && id.bytes().any(|byte| byte != b'.')
 }
 
 /// One verdict per candidate; scores are numbers.

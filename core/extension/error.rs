@@ -33,6 +33,13 @@ pub enum ExtensionError {
     /// where it wants more memory.
     #[error("{path}: refused: the tenant's extensions have used up their {what}")]
     Quota { path: String, what: String },
+    /// Others used the processors: no place to run it became free, or it was stopped before it had the processor time that
+    /// it may have.
+    #[error(
+        "{path}: the server is too busy: {what}; nothing is wrong with the extension: give the server more processors, or \
+         less to do"
+    )]
+    Busy { path: String, what: String },
     /// It failed too often lately; the host does not ask it for a while.
     #[error("{path}: not asked: it failed {failures} times in a row (circuit open)")]
     CircuitOpen { path: String, failures: u32 },
@@ -50,7 +57,14 @@ impl ExtensionError {
             Self::Answer { .. } => "answer",
             Self::Panic { .. } => "panic",
             Self::Quota { .. } => "quota",
+            Self::Busy { .. } => "busy",
             Self::CircuitOpen { .. } => "circuit_open",
         }
+    }
+
+    /// The host did not ask it, or stopped it, for what others use: that says nothing about the extension. An open circuit
+    /// does: it opens for nothing else than failures of its own.
+    pub fn is_the_hosts(&self) -> bool {
+        matches!(self, Self::Quota { .. } | Self::Busy { .. })
     }
 }

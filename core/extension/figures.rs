@@ -16,8 +16,8 @@ const STEPS: usize = 100;
 pub const STEPS_PER_DOUBLING: f64 = 4.0;
 
 /// Kinds of failures, as [`super::ExtensionError::kind`] names them.
-const KINDS: [&str; 9] =
-    ["compile", "runtime", "trap", "deadline", "limit", "answer", "panic", "circuit_open", "quota"];
+const KINDS: [&str; 10] =
+    ["compile", "runtime", "trap", "deadline", "limit", "answer", "panic", "circuit_open", "quota", "busy"];
 
 pub struct Figures {
     answered: AtomicU64,

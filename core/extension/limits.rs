@@ -56,14 +56,31 @@ pub const MAX_LOG_LINES: usize = 500;
 /// Bytes of one log line.
 pub const MAX_LOG_BYTES: usize = 2 * 1024;
 
-/// Avails in one answer of a detector: more than a day of breaks in a window.
+/// Bytes of the reason that a rule gives for a drop. A sentence; it is kept for each of a thousand ads in each of a channel's
+/// last decisions, and every explanation repeats it.
+pub const MAX_REASON_BYTES: usize = 256;
+
+/// Bytes of a message, a hint or a backtrace of an extension that failed: a screen full. It is kept with decisions, and
+/// written to the server's log.
+pub const MAX_MESSAGE_BYTES: usize = 2 * 1024;
+
+/// Bytes of a name in a script. Rhai has no limit of its own, and names are compared with others to say what was meant.
+pub const MAX_NAME_BYTES: usize = 128;
+
+/// Avails in one answer of a detector, and those that a channel knows at a time: more than a day of breaks in a window.
 pub const MAX_AVAILS: usize = 500;
 
 /// Requests in one answer of a sink.
 pub const MAX_SINK_REQUESTS: usize = 1_000;
 
-/// Bytes of an avail's id or of one metadata value: they travel in every ad segment's URL and event.
-pub const MAX_ID_BYTES: usize = 128;
+/// Bytes of an avail's id: it stands as it is in every ad segment's URL and in events.
+pub const MAX_ID_BYTES: usize = 96;
+
+/// Bytes of the name or value of an avail's metadata: they travel with every decision about it.
+pub const MAX_METADATA_BYTES: usize = 128;
+
+/// Entries of an avail's metadata: as many as an ad has labels, and like them they travel into every script call.
+pub const MAX_AVAIL_METADATA: usize = 50;
 
 /// The longest avail. Beyond a day something computed a date as a duration.
 pub const MAX_AVAIL: crate::domain::Span = crate::domain::Span::from_secs(24 * 60 * 60);

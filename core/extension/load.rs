@@ -19,7 +19,7 @@ use super::{
     logs::Line,
     quota::Allowance,
     rhai::{Host, Script},
-    shipped,
+    said, shipped,
     verified::{Checked, Plugins},
     wasm::{self, Plugin, signature::PublicKey, v1},
     watch::{Insight, Watch},
@@ -84,6 +84,13 @@ impl ScriptSource<'_> {
         }
         let digest = Sha256::digest(self.text.as_bytes());
         digest.iter().take(VERSION_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The same of a text that is not at hand, by how it begins and its SHA-256 in hexadecimal digits. A plugin's first line is
+    /// enough.
+    pub fn version_by(name: &str, head: &str, sha256: Option<&str>) -> Option<String> {
+        let packed = is_plugin(name).then(|| packed_digest(head)).flatten();
+        Some(packed.or(sha256)?.chars().take(2 * VERSION_BYTES).collect())
     }
 
     /// Whether it is a plugin, by the ending of its name.
@@ -221,6 +228,10 @@ impl Extensions {
 
     /// Compiles an extension and calls it once, for the point that is named or that it is made for. Nothing is kept.
     pub fn try_script(&self, source: ScriptSource<'_>, point: Option<Point>) -> Result<Tried, ExtensionError> {
+        self.tried(source, point).map_err(said::error)
+    }
+
+    fn tried(&self, source: ScriptSource<'_>, point: Option<Point>) -> Result<Tried, ExtensionError> {
         if source.is_plugin() {
             return self.try_plugin(source, point);
         }
@@ -297,16 +308,18 @@ impl Extensions {
         let label = Label { tenant: tenant.to_owned(), extension: name.clone(), version: version.clone(), point };
         let standing = self.watch.standing(&label, &self.trial_config);
         let quota = matches!(wanted, ExtensionRef::File(_)).then(|| self.watch.quota(tenant)).flatten();
-        let extension = if source.is_plugin() {
-            let plugin = self.plugins.load(&name, &text, Some(point), &self.plugin_keys)?;
-            self.plugins.trial(&plugin, &text, &self.trial_config)?;
-            let noted = plugin.noted_in(Arc::clone(&standing.figures)).logging_to(self.watch.log(tenant));
-            of_plugin(Arc::new(noted.within(quota.clone())))?
-        } else {
+        let make = || {
+            if source.is_plugin() {
+                let plugin = self.plugins.load(&name, &text, Some(point), &self.plugin_keys)?;
+                self.plugins.trial(&plugin, &text, &self.trial_config)?;
+                let noted = plugin.noted_in(Arc::clone(&standing.figures)).logging_to(self.watch.log(tenant));
+                return of_plugin(Arc::new(noted.within(quota.clone())));
+            }
             let script = Script::load(&self.host, source, point)?.logging_to(self.watch.log(tenant));
             script.trial_with(&self.trial_config)?;
-            of_script(script)
+            Ok(of_script(script))
         };
+        let extension = make().map_err(said::error)?;
         let extension = Guarded::with(extension, label, Arc::clone(&self.clock), standing, quota);
         Ok(Loaded { name, version, extension })
     }

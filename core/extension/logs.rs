@@ -1,14 +1,15 @@
-//! What extensions log: to the server's log, labelled, and kept for their tenant, the newest lines of each.
+//! What extensions log: to the server's log, labelled, and kept for their tenant, the newest lines of each. And that they
+//! fail: to the server's log alone.
 //!
-//! Bounded in number and in rate, so that an extension that logs without end costs nobody anything. Knows time only by the
-//! clock it is given; what is kept is lost with the process.
+//! Bounded in number and in rate, so that an extension that logs or fails without end costs nobody anything. Knows time only
+//! by the clock it is given; what is kept is lost with the process.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::breaker::Monotonic;
+use super::{ExtensionError, Point, breaker::Monotonic, said::one_line};
 
 /// Lines that are kept of one tenant: two full calls' worth is more than anybody scrolls through.
 const KEPT_LINES: usize = 500;
@@ -42,23 +43,50 @@ pub struct TenantLog {
     tenant: String,
     clock: Monotonic,
     kept: Mutex<Kept>,
+    /// That its extensions fail. Apart, so that one that logs without end cannot hide it.
+    failures: Mutex<Allowed>,
 }
 
 struct Kept {
     lines: VecDeque<Line>,
-    /// Lines that may be written now, in millionths of a line.
-    allowed: u64,
+    allowed: Allowed,
+}
+
+/// How many lines may be written.
+struct Allowed {
+    /// Now, in millionths of a line.
+    lines: u64,
     at: Duration,
     left_out: u64,
 }
 
 const MILLION: u64 = 1_000_000;
 
+impl Allowed {
+    fn new(now: Duration) -> Self {
+        Self { lines: u64::from(SAVED_LINES) * MILLION, at: now, left_out: 0 }
+    }
+
+    /// Takes a line: how many were left out before it, or nothing if it is one of them.
+    fn take(&mut self, now: Duration) -> Option<u64> {
+        let passed = u64::try_from(now.saturating_sub(self.at).as_micros()).unwrap_or(u64::MAX);
+        self.at = now;
+        let refilled = self.lines.saturating_add(passed.saturating_mul(u64::from(LINES_PER_SECOND)));
+        self.lines = refilled.min(u64::from(SAVED_LINES) * MILLION);
+        if self.lines < MILLION {
+            self.left_out += 1;
+            return None;
+        }
+        self.lines -= MILLION;
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
 impl TenantLog {
     pub fn new(tenant: &str, clock: Monotonic) -> Self {
-        let allowed = u64::from(SAVED_LINES) * MILLION;
-        let kept = Kept { lines: VecDeque::new(), allowed, at: clock(), left_out: 0 };
-        Self { tenant: tenant.to_owned(), clock, kept: Mutex::new(kept) }
+        let now = clock();
+        let kept = Kept { lines: VecDeque::new(), allowed: Allowed::new(now) };
+        Self { tenant: tenant.to_owned(), clock, kept: Mutex::new(kept), failures: Mutex::new(Allowed::new(now)) }
     }
 
     /// Writes a line, unless there were too many.
@@ -66,16 +94,7 @@ impl TenantLog {
         let left_out = {
             let mut kept = self.kept.lock();
             let now = (self.clock)();
-            let passed = u64::try_from(now.saturating_sub(kept.at).as_micros()).unwrap_or(u64::MAX);
-            kept.at = now;
-            let refilled = kept.allowed.saturating_add(passed.saturating_mul(u64::from(LINES_PER_SECOND)));
-            kept.allowed = refilled.min(u64::from(SAVED_LINES) * MILLION);
-            if kept.allowed < MILLION {
-                kept.left_out += 1;
-                return;
-            }
-            kept.allowed -= MILLION;
-            let left_out = std::mem::take(&mut kept.left_out);
+            let Some(left_out) = kept.allowed.take(now) else { return };
             let mut keep = |level, message: String| {
                 if kept.lines.len() == KEPT_LINES {
                     kept.lines.pop_front();
@@ -88,7 +107,7 @@ impl TenantLog {
             keep(level, message.to_owned());
             left_out
         };
-        let (tenant, extension) = (&*self.tenant, &**extension);
+        let (tenant, extension, message) = (&*self.tenant, &**extension, one_line(message));
         if left_out > 0 {
             tracing::warn!(tenant, extension, "{}", gap(left_out));
         }
@@ -97,6 +116,16 @@ impl TenantLog {
             Level::Info => tracing::info!(tenant, extension, "{message}"),
             Level::Warn | Level::Error => tracing::warn!(tenant, extension, "{message}"),
         }
+    }
+
+    /// Says that a call gave no answer, unless that was said too often.
+    pub fn failed(&self, extension: &str, point: Point, error: &ExtensionError) {
+        let Some(left_out) = self.failures.lock().take((self.clock)()) else { return };
+        let (tenant, point, error) = (&*self.tenant, point.as_str(), error.to_string());
+        if left_out > 0 {
+            tracing::warn!(tenant, extension, "{}", gap(left_out));
+        }
+        tracing::warn!(tenant, extension, point, error = %one_line(&error), "an extension failed");
     }
 
     /// The newest lines, newest first, with how long ago each was written.

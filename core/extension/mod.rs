@@ -9,6 +9,8 @@
 //!   `/metrics` shows of that.
 //! - [`limits`]: every limit, with its reason.
 //! - [`logs`]: what they log.
+//! - [`patience`]: how long they wait for places together.
+//! - [`said`]: what they say in words, cut to a length.
 //! - [`sample`]: typical inputs, for trial calls.
 //! - [`secrets`]: what stands in a configuration for a secret.
 //! - [`rhai`]: the script engine. Nothing outside of it knows Rhai.
@@ -29,9 +31,11 @@ pub mod lane;
 pub mod limits;
 pub mod load;
 pub mod logs;
+pub mod patience;
 pub mod point;
 pub mod quota;
 pub mod rhai;
+pub mod said;
 pub mod sample;
 pub mod secrets;
 pub mod shipped;
@@ -45,6 +49,7 @@ pub use counters::{CounterView, Counters};
 pub use error::ExtensionError;
 pub use lane::Lane;
 pub use load::{Extensions, Loaded, Point, ScriptSource, Tried};
+pub use patience::Patience;
 pub use point::*;
 pub use quota::Allowance;
 pub use verified::Checked;

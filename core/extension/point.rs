@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Counters, ExtensionError};
+use super::{Counters, ExtensionError, Patience};
 use crate::{
     domain::{Avail, AvailKind, Event, Moment, Position, Span, Viewer},
     media::cue::Cue,
@@ -24,13 +24,13 @@ pub trait TargetingRule: Send + Sync {
     fn judge(&self, input: &RuleInput<'_>) -> Result<Vec<Verdict>, ExtensionError>;
 }
 
-/// Chooses the pod. Asked once per decision.
+/// Chooses the pod. Asked once per decision; twice where own ads and an ad server's are asked about one after the other.
 pub trait FillStrategy: Send + Sync {
     /// Indices into `input.candidates`, in play order.
     fn fill(&self, input: &FillInput<'_>) -> Result<Vec<usize>, ExtensionError>;
 }
 
-/// Turns events into requests that the host sends. Asked once per batch.
+/// Turns events into requests that the host sends. Asked batch by batch, and again for one that was not delivered.
 pub trait TrackingSink: Send + Sync {
     fn deliver(&self, input: &SinkInput<'_>) -> Result<Vec<SinkRequest>, ExtensionError>;
 }
@@ -45,7 +45,9 @@ pub struct DetectInput<'a> {
     pub config: &'a Value,
 }
 
-/// The stretch of the channel that the origin offers now.
+/// The stretch of the channel that the origin offers now. All its moments, and those of cues and avails, are on the channel's
+/// media clock: the origin's dates; without them seconds from the start of a VOD title, or for a live channel a time that
+/// begins with this node's first sight of it, and so differs between nodes and after restarts.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Window {
     /// False when the playlist is complete (VOD).
@@ -86,10 +88,13 @@ pub struct RequestContext<'a> {
     pub channel: &'a str,
     pub channel_labels: &'a BTreeMap<String, String>,
     pub viewer: &'a Viewer,
+    /// Its duration is what is still to be filled.
     pub avail: &'a Avail,
     pub now: LocalTime,
     /// Same seed, same inputs, same answer.
     pub seed: u64,
+    /// The host's own: how long the calls of the decision may still wait for places.
+    pub patience: &'a Patience,
 }
 
 /// "Now" on the tenant's clock.
@@ -143,7 +148,8 @@ pub enum Verdict {
 
 pub struct FillInput<'a> {
     pub request: &'a RequestContext<'a>,
-    /// Sorted by the host: priority, then score, then price, all descending; ties by the request's seed.
+    /// Sorted by the host: priority, then score, then price, all descending; ties by the request's seed. An ad server's,
+    /// where they are asked about apart, in its sequence.
     pub candidates: &'a [Candidate<'a>],
     pub config: &'a Value,
     /// What it may read of them.
@@ -162,6 +168,7 @@ pub struct SinkInput<'a> {
 pub struct SinkRequest {
     pub method: String,
     pub url: String,
+    /// Each name once; their order is not kept.
     pub headers: BTreeMap<String, String>,
     pub body: String,
 }

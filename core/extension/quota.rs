@@ -8,7 +8,7 @@
 //! Knows time only by the clock it is given.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -52,7 +52,11 @@ impl Default for Allowance {
 pub struct Quota {
     clock: Monotonic,
     allowance: Allowance,
+    /// Taken by the threads that call extensions only: those of the slow lane may hold it for as long as others want the
+    /// processor.
     left: Mutex<Left>,
+    /// Until when it is heavy, in nanoseconds of `clock`. Apart, for those who may not wait.
+    heavy_until: AtomicU64,
     /// Bytes that the calls that run now have.
     memory: AtomicUsize,
 }
@@ -81,7 +85,7 @@ impl Quota {
             calls: most_calls(allowance),
             light: LIGHT_SECONDS * light(allowance),
         });
-        Self { clock, allowance, left, memory: AtomicUsize::new(0) }
+        Self { clock, allowance, left, heavy_until: AtomicU64::new(0), memory: AtomicUsize::new(0) }
     }
 
     /// May another call be made? Takes it from the calls if so.
@@ -110,13 +114,12 @@ impl Quota {
         self.refill(&mut left);
         left.cpu = left.cpu.saturating_sub(cost);
         left.light = left.light.saturating_sub(cost).max(-FORGIVEN_SECONDS * light(self.allowance));
+        self.heavy_until.store(until_light(&left, self.allowance), Ordering::Relaxed);
     }
 
-    /// Has it lately used so much that others go first?
+    /// Has it lately used so much that others go first? Waits for nobody: async threads ask.
     pub fn is_heavy(&self) -> bool {
-        let mut left = self.left.lock();
-        self.refill(&mut left);
-        left.light <= 0
+        nanos((self.clock)()) < self.heavy_until.load(Ordering::Relaxed)
     }
 
     /// Takes so much more memory for a call that runs; false, and nothing taken, where it is not to be had.
@@ -159,6 +162,21 @@ impl Quota {
 
 fn most_cpu(allowance: Allowance) -> i64 {
     UNIT / 100 * i64::from(allowance.cpu_percent) * i64::from(SAVED_SECONDS)
+}
+
+/// When it will be light again if it makes no call; long ago if it is.
+fn until_light(left: &Left, allowance: Allowance) -> u64 {
+    let Ok(missing) = u64::try_from(1_i64.saturating_sub(left.light)) else { return 0 };
+    if missing == 0 {
+        return 0;
+    }
+    // What a nanosecond gives back is this share of one.
+    let share = u64::from(allowance.cpu_percent).max(1);
+    nanos(left.at).saturating_add(missing.saturating_mul(100 * LIGHT_SHARE.unsigned_abs()).div_ceil(share))
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A second's worth.
@@ -229,6 +247,21 @@ mod tests {
         assert!(called(1, 9, 10_000), "more than a tenth is much");
         assert!(called(19, 100, 1_000));
         assert!(!called(0, 1, 6_000), "it is forgotten");
+    }
+
+    #[test]
+    fn who_is_heavy_is_known_without_waiting_for_a_thread_that_runs_when_nobody_else_does() {
+        let (quota, _) = hand_clock(Allowance::default());
+        quota.charge(Duration::from_secs(1));
+        // As a thread of the slow lane may hold it, for as long as the machine is busy.
+        let held = quota.left.lock();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| tell.send(quota.is_heavy()));
+            let known = told.recv_timeout(Duration::from_secs(10));
+            drop(held);
+            assert_eq!(known, Ok(true));
+        });
     }
 
     #[test]

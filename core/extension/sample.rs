@@ -11,8 +11,8 @@ use crate::{
         Avail, AvailId, AvailKind, CountedBy, DeviceType, Event, EventType, Moment, Money, Position, Slug, Span, Viewer,
     },
     extension::{
-        Candidate, Counters, DetectInput, ExtensionError, FillInput, LocalTime, PlacedCue, RequestContext, RuleInput,
-        SinkInput, Window,
+        Candidate, Counters, DetectInput, ExtensionError, FillInput, LocalTime, Patience, PlacedCue, RequestContext,
+        RuleInput, SinkInput, Window,
     },
     media::cue::{Cue, CueKind, Dialect, Signal},
 };
@@ -20,14 +20,14 @@ use crate::{
 /// 2026-01-05 09:00 UTC, a Monday.
 const NOON: Moment = Moment(1_767_603_600 * 1_000_000);
 
-/// On a busy machine a trial can run out of time without being slow; a slow one does so every time.
+/// On a busy machine a trial can run out of time, or find no place, without being slow; a slow one does so every time.
 const TRIALS: usize = 3;
 
 /// Asks until it is clear whether it answers in time.
 pub fn tried<T>(ask: impl Fn() -> Result<T, ExtensionError>) -> Result<T, ExtensionError> {
     let mut tried = ask();
     for _ in 1..TRIALS {
-        if !matches!(tried, Err(ExtensionError::Deadline { .. })) {
+        if !matches!(tried, Err(ExtensionError::Deadline { .. } | ExtensionError::Busy { .. })) {
             break;
         }
         tried = ask();
@@ -131,6 +131,7 @@ pub fn with_avail<T>(seconds: i64, body: impl FnOnce(&RequestContext<'_>, &[Cand
         avail: &avail,
         now,
         seed: 7,
+        patience: &Patience::default(),
     };
     let ids: Vec<String> = (0..20).map(|index| format!("sample-ad-{index}")).collect();
     let candidates = ids.iter().zip(LENGTHS.iter().cycle()).enumerate().map(|(index, (id, length))| Candidate {

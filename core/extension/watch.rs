@@ -80,7 +80,8 @@ impl Watch {
     /// Of a version, mounted with this configuration.
     pub fn standing(&self, of: &Label, config: &Value) -> Arc<Standing> {
         let figures = self.figures.get_or(of.clone(), Figures::default);
-        self.standings.get_or((of.clone(), config.to_string()), || Standing::new(&self.clock, figures))
+        let log = self.log(&of.tenant);
+        self.standings.get_or((of.clone(), config.to_string()), || Standing::new(&self.clock, figures, log))
     }
 
     pub fn log(&self, tenant: &str) -> Arc<TenantLog> {

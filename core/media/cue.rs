@@ -40,7 +40,8 @@ pub enum CueKind {
     In,
     /// An announced break will not happen.
     Cancel,
-    /// Carries facts about the break around it.
+    /// Carries facts about the break around it, or is a further segment of the SCTE-35 message that the cue before it
+    /// carries. Neither begins nor ends a break for those who go by kinds.
     Info,
 }
 
@@ -53,7 +54,7 @@ pub struct Cue {
     pub id: Option<String>,
     /// The break's whole length, when announced. Zero asks for insertion instead of replacement.
     pub duration: Option<Span>,
-    /// How much of the break has passed (`Continue`).
+    /// How much of the break has passed (`Continue`, and further segments of its message).
     pub elapsed: Option<Span>,
     /// When it takes effect, if the tag says so itself (DATERANGE START-DATE).
     pub at: Option<Moment>,
@@ -101,6 +102,9 @@ pub fn is_marker(line: &str) -> bool {
 }
 
 /// Decodes one playlist line. `None`: it is no ad marker, exactly when [`is_marker`] says so.
-pub fn decode(line: &str) -> Option<Result<Cue, CueError>> {
+///
+/// The first cue is what the marker means. If it carries an SCTE-35 message of several segments, the others follow it as
+/// cues of kind [`CueKind::Info`], each with its own signal, id and duration.
+pub fn decode(line: &str) -> Option<Result<Vec<Cue>, CueError>> {
     recognise::recognise(line).map(|(tag, value)| read::read(tag, value))
 }

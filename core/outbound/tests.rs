@@ -303,3 +303,34 @@ async fn headers_that_the_client_owns_are_refused() {
         assert_eq!(answer.map_err(|error| error.kind()).err(), Some("request"), "{header:?}");
     }
 }
+
+#[tokio::test]
+async fn what_a_receiver_says_of_what_was_sent_is_read_whole_or_is_an_error() {
+    let (server, outbound) = hostile().await;
+    let send = async |path: &str| {
+        let target = url(&format!("http://{server}/{path}"));
+        let request = SendRequest {
+            method: "GET",
+            url: &target,
+            headers: &[],
+            body: Bytes::new(),
+            deadline: Some(SHORT),
+            allowed_hosts: None,
+        };
+        let answer = outbound.send_and_read(request, 64 * 1024).await;
+        answer.map(|(sent, body)| (sent.status, body.len())).map_err(|error| error.kind())
+    };
+    assert_eq!(send("ok").await, Ok((200, 4)));
+    assert_eq!(send("exact").await, Ok((200, 64 * 1024)));
+    assert_eq!(send("busy").await, Ok((503, 0)));
+    for (path, kind) in [
+        ("large", "too_large"),
+        ("endless", "too_large"),
+        ("bomb", "too_large"),
+        ("truncated", "protocol"),
+        ("drip", "deadline"),
+        ("slow", "deadline"),
+    ] {
+        assert_eq!(send(path).await, Err(kind), "{path}");
+    }
+}

@@ -115,6 +115,7 @@ pub fn check(manifest: TenantManifest, places: &Places, extensions: &Extensions)
             config: serde_json::Value::Null,
             on_error: OnError::Closed,
             allow_hosts: Vec::new(),
+            refused_if: None,
         };
         match mount_rule(extensions, &mounted, &manifest) {
             Ok(rule) => drop(by_rule.insert(used.source.to_string(), rule)),

@@ -23,8 +23,8 @@ use crate::{
     decision::{CandidateIndex, ChannelPolicy},
     demand::Source,
     domain::{
-        Ad, AdType, Campaign, CapPeriod, Channel, Creative, ExtensionUse, Money, Slug, Status, Tenant, TenantManifest,
-        Trial,
+        Ad, AdType, Campaign, CapPeriod, Channel, Creative, ExtensionUse, Money, Refusal, Slug, Status, Tenant,
+        TenantManifest, Trial,
     },
     extension::{Lane, Loaded, TrackingSink, secrets},
     origin::Origin,
@@ -235,7 +235,8 @@ impl TenantRuntime {
     fn sink(&self, mounted: &ExtensionUse, loaded: &Loaded<dyn TrackingSink>, master_key: &MasterKey) -> SinkSpec {
         let slug = &self.manifest.tenant.slug;
         let written = mounted.config.to_string();
-        let described = [loaded.version.as_str(), &written, &mounted.allow_hosts.join(",")].join("\n");
+        let refused_if = mounted.refused_if.as_ref().map_or("", Refusal::as_str);
+        let described = [loaded.version.as_str(), &written, &mounted.allow_hosts.join(","), refused_if].join("\n");
         let (config, secrets) = secrets::hide(&mounted.config, &|name| vault::placeholder(master_key, slug, name));
         SinkSpec {
             scope: TenantScope::new(slug.clone()),
@@ -246,6 +247,7 @@ impl TenantRuntime {
             config,
             secrets,
             allow_hosts: mounted.allow_hosts.clone(),
+            refused_if: mounted.refused_if.clone(),
             signing_key: master_key.tenant_key(slug, Purpose::Webhooks),
         }
     }

@@ -5,35 +5,22 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::{TOLERANCE, track::Track};
 use crate::{
     domain::{Avail, AvailId, AvailKind, Moment, Span},
-    extension::point::FoundAvail,
+    extension::{limits::MAX_AVAILS, point::FoundAvail},
 };
-
-/// Longest avail id that stands in URLs as it is; longer or stranger ones are hashed.
-const MAX_PLAIN_ID: usize = 96;
-
-/// Longest break that is believed: half a day of filler. A longer one is a broken marker.
-const MAX_BREAK: Span = Span::from_secs(12 * 3600);
-
-/// Avails that one window can hold; a runaway detector must not grow without end.
-const MAX_AVAILS: usize = 256;
 
 /// Joins what a detector found with what is known. `source` names the detector. Breaks are remembered for `memory`
 /// after they left the window: a detector may want to know when the last one was.
+///
+/// What was found has been through `extension::check`: ids and lengths are taken as they are.
 pub fn merge(known: &[Arc<Avail>], found: &[FoundAvail], track: &Track, source: &str, memory: Span) -> Vec<Arc<Avail>> {
     let remembered = |end: Moment| end + memory > track.start();
     let mut avails: Vec<Arc<Avail>> = known.iter().filter(|avail| remembered(avail.end())).cloned().collect();
     for answer in found.iter().filter(|answer| remembered(answer.start + answer.duration)) {
-        if avails.len() >= MAX_AVAILS {
-            break;
-        }
-        let id = plain_id(&answer.id);
-        let duration = answer.duration.clamp(Span::ZERO, MAX_BREAK);
-        if let Some(avail) = avails.iter_mut().find(|avail| avail.id == id) {
+        let duration = answer.duration;
+        if let Some(avail) = avails.iter_mut().find(|avail| avail.id.as_str() == answer.id) {
             // An origin may end a break early; it cannot prolong one whose length it announced.
             let shorter = duration < avail.duration;
             if shorter || (!avail.closed && (avail.duration != duration || answer.closed)) {
@@ -50,11 +37,11 @@ pub fn merge(known: &[Arc<Avail>], found: &[FoundAvail], track: &Track, source: 
             AvailKind::Replace => other.start + TOLERANCE < end && start + TOLERANCE < other.end(),
             AvailKind::Insert => other.start == start,
         };
-        if avails.iter().any(overlaps) {
+        if avails.iter().any(overlaps) || !make_room(&mut avails, end, track) {
             continue;
         }
         avails.push(Arc::new(Avail {
-            id,
+            id: AvailId::new(&answer.id),
             start,
             duration,
             kind: answer.kind,
@@ -79,16 +66,17 @@ fn snap(answer: &FoundAvail, track: &Track) -> Option<Moment> {
     track.segments.get(track.index_at(answer.start)).map(|segment| segment.start)
 }
 
-/// An id that may stand in a path.
-fn plain_id(id: &str) -> AvailId {
-    let plain = id.bytes().any(|b| b != b'.')
-        && id.len() <= MAX_PLAIN_ID
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if plain {
-        return AvailId::new(id);
+/// Whether one more may be known that ends at `end`. A detector that runs wild must not grow without end, and what the
+/// window shows comes before what has left it: of that the oldest is forgotten.
+fn make_room(avails: &mut Vec<Arc<Avail>>, end: Moment, track: &Track) -> bool {
+    if avails.len() < MAX_AVAILS {
+        return true;
     }
-    let digest = Sha256::digest(id.as_bytes());
-    AvailId::new(digest.iter().take(8).fold(String::from("x"), |text, byte| format!("{text}{byte:02x}")))
+    let left = |avail: &Avail| avail.end() <= track.start();
+    let oldest = avails.iter().enumerate().filter(|(_, avail)| left(avail)).min_by_key(|(_, avail)| avail.end());
+    let Some((at, _)) = oldest.filter(|_| end > track.start()) else { return false };
+    avails.remove(at);
+    true
 }
 
 #[cfg(test)]
@@ -185,8 +173,23 @@ mod tests {
     }
 
     #[test]
-    fn strange_ids_become_path_segments() {
-        let merged = merge(&[], &[found("../a b", 12.0, 6, AvailKind::Replace)], &track(false), "test", Span::ZERO);
-        assert!(merged[0].id.as_str().bytes().all(|b| b.is_ascii_alphanumeric()));
+    fn all_avails_that_an_answer_may_have_are_known_and_no_more() {
+        let memory = Span::from_secs(1_000_000);
+        // Before the window starts are not moved: there is room for as many as one likes.
+        let past = |from: usize, count: usize| -> Vec<FoundAvail> {
+            let name = |at: usize| (format!("past-{at}"), -1_000.0 * (at as f64 + 1.0));
+            (from..from + count).map(name).map(|(id, at)| found(&id, at, 6, AvailKind::Replace)).collect()
+        };
+        let full = merge(&[], &past(0, MAX_AVAILS), &track(false), "test", memory);
+        assert_eq!(full.len(), MAX_AVAILS);
+        // What is known is still learned about, and what the window shows takes the place of the oldest that left it.
+        let mut more = past(MAX_AVAILS, 1);
+        more.extend([FoundAvail { closed: true, ..past(0, 1)[0].clone() }, found("now", 12.0, 12, AvailKind::Replace)]);
+        let merged = merge(&full, &more, &track(false), "test", memory);
+        let known = |id: &str| merged.iter().find(|avail| avail.id.as_str() == id);
+        assert_eq!(merged.len(), MAX_AVAILS);
+        assert!(known("past-0").is_some_and(|avail| avail.closed) && known("now").is_some());
+        let (oldest, beyond) = (format!("past-{}", MAX_AVAILS - 1), format!("past-{MAX_AVAILS}"));
+        assert!(known(&oldest).is_none() && known(&beyond).is_none());
     }
 }

@@ -495,10 +495,10 @@ impl<'a> Builder<'a> {
             return false;
         }
         match cue::decode(line) {
-            Some(Ok(cue)) => {
+            Some(Ok(cues)) => {
                 // A marker's own date is worth something only on a clock that the origin set.
-                let at = cue.at.filter(|_| self.dated).unwrap_or(start);
-                self.cues.push(PlacedCue { at, cue });
+                let at = |cue: &cue::Cue| cue.at.filter(|_| self.dated).unwrap_or(start);
+                self.cues.extend(cues.into_iter().map(|cue| PlacedCue { at: at(&cue), cue }));
             }
             Some(Err(_)) => self.corrupt_cues += 1,
             None => {}

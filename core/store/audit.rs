@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sqlx::{Row, any::AnyRow};
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::{Author, Door, Entity, Kind, Store, StoreError, TenantScope};
-use crate::domain::Moment;
+use super::{Author, Door, Entity, Kind, Store, StoreError, TenantScope, bodies::LARGE_BYTES};
+use crate::domain::{Moment, Text};
 
 /// Entities listed per change. A first `apply` brings a hundred thousand: nobody reads on, and
 /// [`Store::state_at`] has them all.
 pub const MAX_LISTED_EDITS: usize = 1_000;
+
+/// Characters of a body that [`Store::stretches`] answers: the first line of a packed plugin has 77.
+pub const HEAD_CHARS: usize = 128;
 
 /// What a change did to an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -54,6 +57,19 @@ pub struct Change {
     pub more: bool,
 }
 
+/// Versions in which an entity had one body, and what is known of that without having it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    pub since: i64,
+    /// The version that ended it; `None`: it is there now.
+    pub until: Option<i64>,
+    pub bytes: usize,
+    /// How it begins: at most [`HEAD_CHARS`].
+    pub head: String,
+    /// In hexadecimal digits. Not of a large body that was written before there was a table of bodies.
+    pub sha256: Option<String>,
+}
+
 impl Store {
     /// Changes of a tenant, newest first: those before a version, or the last. A deleted tenant's are kept.
     pub async fn changes(
@@ -94,6 +110,38 @@ impl Store {
         Ok(changes)
     }
 
+    /// When an entity had which body, newest first as in [`Store::history`], and what is known of the bodies without reading
+    /// large ones: a list of versions must not bring gigabytes into memory.
+    pub async fn stretches(
+        &self,
+        scope: &TenantScope,
+        kind: Kind,
+        name: &str,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Stretch>, StoreError> {
+        let mut link = self.read().await?;
+        // Without a hash the body stands in the row: whole where it is small, and begun where it is from before the table
+        // of bodies.
+        let sql = format!(
+            "SELECT e.since, e.until, e.body_hash, \
+             CAST(COALESCE(octet_length(b.body), octet_length(e.body)) AS BIGINT), \
+             CASE WHEN b.body IS NOT NULL THEN substr(b.body, 1, {HEAD_CHARS}) \
+                  WHEN octet_length(e.body) < {LARGE_BYTES} THEN e.body ELSE substr(e.body, 1, {HEAD_CHARS}) END \
+             FROM entities e LEFT JOIN bodies b ON b.hash = e.body_hash \
+             WHERE e.tenant = $1 AND e.kind = $2 AND e.name = $3 AND e.since < $4 ORDER BY e.since DESC LIMIT $5"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(scope.as_str())
+            .bind(kind.as_str())
+            .bind(super::plain(name))
+            .bind(before.unwrap_or(i64::MAX))
+            .bind(i64::from(limit))
+            .fetch_all(&mut link)
+            .await?;
+        rows.iter().map(stretch).collect()
+    }
+
     /// The bodies that an entity had, newest first, each with the version that ended it (`None`: it is there now). Those
     /// that came before a version, or the last.
     pub async fn history(
@@ -124,6 +172,19 @@ impl Store {
         }
         Ok(self.with_bodies(&mut link, scope, stretches).await?.into_iter().zip(ends).collect())
     }
+}
+
+fn stretch(row: &AnyRow) -> Result<Stretch, StoreError> {
+    let (hash, bytes, begun): (Option<String>, i64, String) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+    let bytes = usize::try_from(bytes).unwrap_or_default();
+    let whole = begun.len() == bytes;
+    Ok(Stretch {
+        since: row.try_get(0)?,
+        until: row.try_get(1)?,
+        bytes,
+        sha256: hash.or_else(|| whole.then(|| Text::from(&*begun).digest().to_owned())),
+        head: begun.chars().take(HEAD_CHARS).collect(),
+    })
 }
 
 fn change(row: &AnyRow, version: i64, edited: &[AnyRow]) -> Result<Change, StoreError> {

@@ -39,7 +39,7 @@ use std::{fmt, path::Path, sync::Arc};
 use sqlx::{AnyPool, Row};
 
 pub use self::{
-    audit::{Change, MAX_LISTED_EDITS, Op},
+    audit::{Change, HEAD_CHARS, MAX_LISTED_EDITS, Op, Stretch},
     beacons::{BeaconOrder, Counts, DayOf, DueBeacon, EventKey, FIRING, FireStep, LedgerLine, Settled, Verdict},
     book::Exchange,
     budgets::{Balance, Billing, Wish},

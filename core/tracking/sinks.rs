@@ -1,8 +1,8 @@
 //! Delivery of events to the tenants' sinks: one task per sink, reading the journal by a durable cursor.
 //!
-//! At least once and in order: a batch's cursor moves when all its requests were answered with 2xx, or when the batch
-//! was given up and written to the dead letters. A sink that hangs, fails or dies holds up nobody but itself. The sink
-//! extension only says *what* to send; it is called off the async threads, and its requests reach the hosts of the
+//! At least once and in order: a batch's cursor moves when all its requests were taken, or when the batch was given up
+//! and written to the dead letters. A sink that hangs, fails or dies holds up nobody but itself. The sink extension only
+//! says *what* to send; it is called off the async threads, and its requests reach the hosts of the
 //! tenant's manifest and no others, or a file in the tenant's own folder. Knows no script engine and no HTTP routes.
 
 mod deliver;
@@ -25,7 +25,7 @@ use tokio::{
 use self::{deliver::Delivery, vault::Vault};
 use super::Journal;
 use crate::{
-    domain::Clock,
+    domain::{Clock, Refusal},
     extension::{Lane, TrackingSink, secrets::Placeholders},
     outbound::Outbound,
     secret::KEY_BYTES,
@@ -83,6 +83,8 @@ pub struct SinkSpec {
     pub secrets: Placeholders,
     /// Hosts that the manifest grants. Nothing by default.
     pub allow_hosts: Vec<String>,
+    /// Where an answer of 2xx says what was not taken after all.
+    pub refused_if: Option<Refusal>,
     /// The tenant's key for `X-Cuetone-Signature`.
     pub signing_key: [u8; KEY_BYTES],
 }

@@ -54,6 +54,8 @@ async fn an_uploaded_script_serves_at_once_and_a_broken_one_never() {
     let versions = api.get("/tenants/acme/extensions/versions/rules/kids.rhai").await.ok();
     let first = &versions["items"][1];
     assert_eq!((versions["items"].as_array().map(Vec::len), &versions["items"][0]["until"]), (Some(2), &json!(null)));
+    let newest = &versions["items"][0];
+    assert_eq!((&newest["hash"], &newest["bytes"]), (&put["version"], &json!(DROP_ALL.len())));
     let back = "/tenants/acme/extensions/rollback/rules/kids.rhai";
     api.post(back, json!({"version": first["version"]})).await.ok();
     assert_eq!(api.get(ONE).await.ok()["text"], KEEP_ALL);

@@ -36,6 +36,8 @@ struct Proxy {
     refused: Mutex<Vec<String>>,
     /// Requests that the brokers are away for.
     away: Mutex<usize>,
+    /// Requests whose last record is not taken; the answer is 200 and says so of that record.
+    failing: Mutex<usize>,
 }
 
 impl Proxy {
@@ -79,11 +81,22 @@ impl Proxy {
             }
         }
         let mut taken = self.taken.lock();
+        let good = records.len() - usize::from(one_of(&self.failing));
         let offset = |place: usize| json!({"partition": 0, "offset": place, "error_code": null, "error": null});
-        let offsets: Vec<Value> = (taken.len()..).take(records.len()).map(offset).collect();
-        taken.extend(records.iter().map(|record| (topic.to_owned(), record.clone())));
+        let mut offsets: Vec<Value> = (taken.len()..).take(good).map(offset).collect();
+        let lost = json!({"partition": null, "offset": null, "error_code": 50003, "error": "Timed out"});
+        offsets.resize(records.len(), lost);
+        taken.extend(records.iter().take(good).map(|record| (topic.to_owned(), record.clone())));
         Ok(json!({"key_schema_id": null, "value_schema_id": null, "offsets": offsets}))
     }
+}
+
+/// One less is left, if any was.
+fn one_of(left: &Mutex<usize>) -> bool {
+    let mut left = left.lock();
+    let one = *left > 0;
+    *left = left.saturating_sub(1);
+    one
 }
 
 async fn produce(
@@ -92,19 +105,12 @@ async fn produce(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    let away = {
-        let mut left = proxy.away.lock();
-        let away = *left > 0;
-        *left = left.saturating_sub(1);
-        away
-    };
-    let answer = match proxy.take(&topic, &headers, &body) {
-        _ if away => Err((503, 50302, "Service Unavailable".to_owned())),
-        Err(fault) => {
-            proxy.refused.lock().push(fault.2.clone());
-            Err(fault)
+    let answer = match one_of(&proxy.away) {
+        true => Err((503, 50302, "Service Unavailable".to_owned())),
+        false => {
+            let taken = proxy.take(&topic, &headers, &body);
+            taken.inspect_err(|(_, _, fault)| proxy.refused.lock().push(fault.clone()))
         }
-        Ok(answer) => Ok(answer),
     };
     let (status, answer) = match answer {
         Ok(answer) => (StatusCode::OK, answer),
@@ -127,7 +133,7 @@ async fn events_reach_kafka_s_rest_proxy_in_its_own_form_and_again_when_it_was_a
     let config = json!({"url": format!("http://{address}"), "topic": TOPICS[0], "topics": {"click": TOPICS[1]},
         "headers": {"Authorization": {"secret": "kafka"}}});
     let sink = json!({"use": "plugins/kafka-rest.wasm", "name": "kafka", "config": config,
-        "allow_hosts": [address.to_string()]});
+        "allow_hosts": [address.to_string()], "refused_if": "/offsets/*/error_code"});
     api.put("/tenants/acme/extensions/mounts", json!({"sinks": [sink]})).await.ok();
     let scope = TenantScope::new("acme".parse().expect("a slug"));
     let event = |session: &str, kind: EventType| {
@@ -169,5 +175,17 @@ async fn events_reach_kafka_s_rest_proxy_in_its_own_form_and_again_when_it_was_a
     };
     within(Duration::from_secs(20), "the batch that failed", again).await;
     assert_eq!(*proxy.away.lock(), 0, "it was refused once");
+    // A broker is slow: the proxy answers 200 and took one record of two.
+    *proxy.failing.lock() = 1;
+    let pair = [event("s4", impression), event("s5", impression)];
+    api.store.insert_events(&pair).await.expect("recorded");
+    let times =
+        |event: &Event| proxy.taken.lock().iter().filter(|(_, record)| record["value"]["id"] == id(event)).count();
+    let whole = || {
+        let there = times(&pair[1]) == 1;
+        async move { there }
+    };
+    within(Duration::from_secs(20), "the record that was lost", whole).await;
+    assert_eq!((times(&pair[0]), *proxy.failing.lock()), (2, 0), "the batch came again, as a whole");
     assert_eq!(*proxy.refused.lock(), [""; 0], "whatever was sent is as the proxy wants it");
 }

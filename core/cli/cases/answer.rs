@@ -9,8 +9,8 @@ use super::{
 use crate::{
     domain::Span,
     extension::{
-        Candidate, DetectInput, ExtensionError, FillInput, Point, RequestContext, RuleInput, SinkInput, Verdict, check,
-        rhai::api::avail::kind_text, secrets,
+        Candidate, DetectInput, ExtensionError, FillInput, Patience, Point, RequestContext, RuleInput, SinkInput,
+        Verdict, check, rhai::api::avail::kind_text, secrets,
     },
 };
 
@@ -191,6 +191,7 @@ fn with_candidates<T>(
         avail: &avail,
         now: given.now(),
         seed: given.seed,
+        patience: &Patience::default(),
     };
     let candidates = ads.iter().map(|ad| Candidate {
         id: &ad.id,

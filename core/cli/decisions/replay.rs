@@ -43,7 +43,14 @@ enum Mounted {
 /// The tenant's state at one version.
 struct Version {
     compiled: Compiled,
-    policies: HashMap<Slug, ChannelPolicy>,
+    channels: HashMap<Slug, Policies>,
+}
+
+/// How a channel chooses.
+struct Policies {
+    serving: ChannelPolicy,
+    /// Where scripts are on trial.
+    tried: Option<ChannelPolicy>,
 }
 
 /// What a replay comes to.
@@ -92,7 +99,7 @@ impl Replay {
         }
         self.summary.decisions += 1;
         let version = self.versions.get(&record.version);
-        let Some((version, policy)) = version.and_then(|v| Some((v, v.policies.get(&record.channel)?))) else {
+        let Some((version, policy)) = version.and_then(|version| Some((version, version.policy(record)?))) else {
             self.summary.skipped += 1;
             return Ok(None);
         };
@@ -109,21 +116,42 @@ impl Replay {
         let compiled = registry::compiled_at(&self.store, &self.scope, version, &self.extensions)
             .await
             .with_context(|| format!("version {version} of {}", self.scope.tenant()))?;
-        let mut policies = HashMap::new();
+        let mut channels = HashMap::new();
         for (at, channel) in compiled.manifest.channels.iter().enumerate() {
-            let Some(mut policy) = compiled.policy(at) else { continue };
+            let Some(mut serving) = compiled.policy(at) else { continue };
+            let trial = compiled.trial.as_ref().and_then(|trial| Some((trial, trial.fills.get(at)?.clone())));
+            let mut tried = trial.map(|(trial, fill)| {
+                let policy = ChannelPolicy { targeting: trial.targeting.clone(), fill, ..serving.clone() };
+                (policy, &trial.trial.scripts)
+            });
             if let Some(substitute) = &self.substitute {
-                substitute.apply(&mut policy)?;
+                substitute.apply(&mut serving, substitute.stands_for())?;
+                if let Some((policy, stand_ins)) = &mut tried {
+                    // On their side, what it stands for is not mounted where something else is tried in its place.
+                    let stands_for = substitute.stands_for();
+                    substitute.apply(policy, stand_ins.get(stands_for).map_or(stands_for, String::as_str))?;
+                }
             }
-            policies.insert(channel.slug.clone(), policy);
+            channels.insert(channel.slug.clone(), Policies { serving, tried: tried.map(|(policy, _)| policy) });
         }
-        Ok(Version { compiled, policies })
+        Ok(Version { compiled, channels })
+    }
+}
+
+impl Version {
+    /// What decided then.
+    fn policy(&self, record: &DecisionRecord) -> Option<&ChannelPolicy> {
+        let Policies { serving, tried } = self.channels.get(&record.channel)?;
+        if record.trial { tried.as_ref() } else { Some(serving) }
     }
 }
 
 impl Substitute {
-    fn apply(&self, policy: &mut ChannelPolicy) -> anyhow::Result<()> {
-        let stands_for = self.in_place_of.as_deref().unwrap_or(&self.path);
+    fn stands_for(&self) -> &str {
+        self.in_place_of.as_deref().unwrap_or(&self.path)
+    }
+
+    fn apply(&self, policy: &mut ChannelPolicy, stands_for: &str) -> anyhow::Result<()> {
         match &self.mounted {
             Mounted::Rule(rule) => {
                 let mut targeting = policy.targeting.to_vec();

@@ -2,11 +2,10 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Format, Which, native::Native};
+use super::{Format, Which, native::Native, needs_config, read_config};
 use crate::{
     cli::cases::{Subject, Usage},
     domain::{Event, Span},
@@ -108,26 +107,44 @@ fn measure(subject: &dyn Subject, size: usize, config: &Value, calls: usize) -> 
     Ok(best.unwrap_or_default())
 }
 
+/// The templates' configuration where the plugin takes it, else none; and where it takes neither, what it says of the
+/// former, which has more in it.
+fn without_config(plugin: &dyn Subject, starter: &Value) -> (Value, Option<String>) {
+    let refusal = |config: &Value| match ask(plugin, 1, config) {
+        Err(ExtensionError::Refused { message, .. }) => Some(message),
+        _ => None,
+    };
+    match refusal(starter) {
+        None => (starter.clone(), None),
+        Some(message) => (json!({}), refusal(&json!({})).map(|_| message)),
+    }
+}
+
 impl Bench {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let plugin = self.which.load()?;
         let point = plugin.metadata().point;
         let (native, script, starter_config) = (Native(point), starter_script(point)?, starter_config(point));
-        let given = match &self.config {
-            Some(text) => serde_yaml::from_str(text).context("--config")?,
-            None if matches!(ask(&plugin, 1, &starter_config), Err(ExtensionError::Refused { .. })) => json!({}),
-            None => starter_config.clone(),
+        let (given, refused) = match &self.config {
+            Some(text) => (read_config(text)?, None),
+            None => without_config(&plugin, &starter_config),
         };
         let mut rows = Vec::new();
         for (size, of) in sizes(point) {
             let subjects: [(&str, &dyn Subject, &Value); 3] =
                 [("plugin", &plugin, &given), ("rhai", &script, &starter_config), ("native", &native, &starter_config)];
             for (name, subject, config) in subjects {
+                if name == "plugin" && refused.is_some() {
+                    continue;
+                }
                 let cost = measure(subject, size, config, self.calls);
                 rows.push((format!("{size} {of}"), name, cost));
             }
         }
         show(&plugin.metadata().name, &rows, self.format);
+        if let Some(message) = refused {
+            eprintln!("{} {}", plugin.metadata().name, needs_config(&message));
+        }
         let failed = rows.iter().any(|(_, name, cost)| *name == "plugin" && cost.is_err());
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }

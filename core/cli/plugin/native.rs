@@ -23,6 +23,12 @@ pub struct Native(pub Point);
 
 const PATH: &str = "native";
 
+/// Ids as the host leaves them: longer ones would be hashed.
+const MAX_ID_CHARACTERS: usize = 96;
+
+/// What one note of an avail may have: the host refuses more.
+const MAX_NOTE_BYTES: usize = 128;
+
 /// A microsecond: durations are sums of floating-point numbers elsewhere.
 const TOLERANCE: Span = Span(1);
 
@@ -114,11 +120,13 @@ impl BreakDetector for Native {
         let mut found: Vec<FoundAvail> = Vec::new();
         for placed in input.window.cues.iter().filter(|placed| placed.cue.kind == CueKind::Out) {
             let Some(duration) = placed.cue.duration.filter(|duration| duration.is_positive()) else { continue };
-            let id = placed.cue.id.clone().unwrap_or_else(|| format!("cue-{}", (placed.at.0 + 500).div_euclid(1_000)));
+            let named = placed.cue.id.as_deref().filter(|id| !id.is_empty());
+            let by_time = || format!("cue-{}", (placed.at.0 + 500).div_euclid(1_000));
+            let id = named.map_or_else(by_time, clean);
             if duration.as_secs_f64() < config.min_duration || found.iter().any(|other| other.id == id) {
                 continue;
             }
-            let upid = placed.cue.signal.as_ref().and_then(|signal| signal.upid.clone());
+            let upid = placed.cue.signal.as_ref().and_then(|signal| signal.upid.as_deref());
             found.push(FoundAvail {
                 id,
                 start: placed.at,
@@ -126,7 +134,7 @@ impl BreakDetector for Native {
                 kind: AvailKind::Replace,
                 position: Position::MidRoll,
                 closed: true,
-                metadata: upid.into_iter().map(|upid| ("upid".to_owned(), upid)).collect(),
+                metadata: upid.into_iter().map(|upid| ("upid".to_owned(), shortened(upid))).collect(),
             });
         }
         for known in input.known.iter().filter(|known| known.end() > input.window.start) {
@@ -144,6 +152,17 @@ impl BreakDetector for Native {
         }
         Ok(found)
     }
+}
+
+/// Origins name cues as they like; an avail's id becomes part of addresses.
+fn clean(id: &str) -> String {
+    let plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '.' | '-');
+    id.chars().take(MAX_ID_CHARACTERS).map(|sign| if plain(sign) { sign } else { '_' }).collect()
+}
+
+/// The whole characters that fit into a note.
+fn shortened(note: &str) -> String {
+    note.get(..note.floor_char_boundary(MAX_NOTE_BYTES)).unwrap_or_default().to_owned()
 }
 
 impl TrackingSink for Native {

@@ -6,11 +6,14 @@
 //! lets it go, it cannot. Native functions refuse to store functions too (`value::storable`), and the words that make
 //! functions into values are disabled, so no way round remains.
 //!
-//! Works on the text, by way of [`super::scan`].
+//! Works on the text, by way of [`super::scan`], and refuses what would make that slow: nobody meters it.
 
-use super::scan::{code_of, line_and_column};
+use std::collections::HashSet;
 
-/// A closure where none may be.
+use super::scan::{code_of, is_word, line_and_column, long_name};
+use crate::extension::limits::{MAX_FUNCTIONS, MAX_NAME_BYTES};
+
+/// A closure where none may be, or another reason not to read on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Misplaced {
     pub line: usize,
@@ -28,16 +31,23 @@ pub enum Fault {
     Redefines,
     /// A carriage return outside of a line's end.
     BareReturn,
+    /// A name that is longer than any.
+    LongName,
+    /// More than a script may have functions. Each is looked for in all that stands around it.
+    TooMany,
 }
 
 impl Fault {
-    pub fn message(self) -> &'static str {
-        match self {
+    pub fn message(self) -> String {
+        let message = match self {
+            Self::LongName => return format!("a name of more than {MAX_NAME_BYTES} bytes"),
+            Self::TooMany => return format!("more than {MAX_FUNCTIONS} functions without a name"),
             Self::Stands => "a function without a name may only stand where a list function takes it",
             Self::TouchesItsList => "the function uses the list that it is called on",
             Self::Redefines => "this name belongs to a list function",
             Self::BareReturn => "a carriage return without a line feed",
-        }
+        };
+        message.to_owned()
     }
 
     pub fn hint(self) -> &'static str {
@@ -45,6 +55,8 @@ impl Fault {
             Self::Stands => "write it in the call, as in `ads.filter(|ad| ad.duration < 30)`, or define it with `fn`",
             Self::TouchesItsList => "copy the list first: `let all = list; list.filter(|item| all.len() > 1)`",
             Self::Redefines => "choose another name",
+            Self::LongName => "choose a shorter one",
+            Self::TooMany => "define one with `fn` and use it in several places",
             Self::BareReturn => "save the file with Unix or Windows line ends",
         }
     }
@@ -65,6 +77,9 @@ pub fn check(text: &str) -> Result<usize, Misplaced> {
         return Err(misplaced(text, at, Fault::BareReturn));
     }
     let code = code_of(text);
+    if let Some(at) = long_name(&code) {
+        return Err(misplaced(text, at, Fault::LongName));
+    }
     if let Some(at) = redefinition(&code) {
         return Err(misplaced(text, at, Fault::Redefines));
     }
@@ -83,15 +98,18 @@ pub fn check(text: &str) -> Result<usize, Misplaced> {
         let Some(dot) = taker(&code, at) else {
             return Err(misplaced(text, at, Fault::Stands));
         };
+        if closures == MAX_FUNCTIONS {
+            return Err(misplaced(text, at, Fault::TooMany));
+        }
         // The parameters end with the next bar; what follows is ordinary code again.
         let body = if double { after } else { find(&code, after, b'|').map_or(code.len(), |end| end + 1) };
         match receiver(&code, dot) {
             Receiver::Temporary => {}
             Receiver::Unclear => return Err(misplaced(text, at, Fault::Stands)),
             Receiver::Named(from, to) => {
-                let parameters = words(&code, after, body);
-                let mut names = words(&code, from, to).filter(|name| !parameters.clone().any(|known| known == *name));
-                if names.any(|name| words(&code, body, end_of_argument(&code, body)).any(|word| word == name)) {
+                let parameters: HashSet<&[u8]> = words(&code, after, body).collect();
+                let names: HashSet<&[u8]> = words(&code, from, to).filter(|name| !parameters.contains(name)).collect();
+                if words(&code, body, end_of_argument(&code, body)).any(|word| names.contains(word)) {
                     return Err(misplaced(text, at, Fault::TouchesItsList));
                 }
             }
@@ -115,10 +133,6 @@ fn misplaced(text: &str, at: usize, fault: Fault) -> Misplaced {
 
 fn find(code: &[u8], from: usize, byte: u8) -> Option<usize> {
     code.iter().skip(from).position(|candidate| *candidate == byte).map(|offset| from + offset)
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
 /// The last byte of code before `at`, and where it stands.
@@ -238,7 +252,7 @@ fn end_of_argument(code: &[u8], from: usize) -> usize {
 }
 
 /// The names between two places that are not names of properties.
-fn words(code: &[u8], from: usize, to: usize) -> impl Iterator<Item = &[u8]> + Clone {
+fn words(code: &[u8], from: usize, to: usize) -> impl Iterator<Item = &[u8]> {
     let stretch = code.get(from..to.max(from)).unwrap_or_default();
     let mut start = 0;
     let words = stretch.split(|byte| !is_word(*byte)).map(move |word| {

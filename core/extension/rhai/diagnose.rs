@@ -2,12 +2,19 @@
 
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
-use super::registrar::Vocabulary;
-use crate::extension::ExtensionError;
+use super::{registrar::Vocabulary, value::to_text};
+use crate::{
+    bundle::{MAX_EDITS, edits},
+    extension::{ExtensionError, limits::MAX_MESSAGE_BYTES, said::cut},
+};
+
+/// Names that one is compared with: more than a person's script has of about the same length. It takes a millisecond, which
+/// nobody meters.
+const MAX_CANDIDATES: usize = 500;
 
 /// How many slips of the pen a suggestion may bridge, by the word's length.
 fn tolerance(word: &str) -> usize {
-    if word.len() < 4 { 1 } else { 1 + word.len() / 4 }
+    if word.len() < 4 { 1 } else { (1 + word.len() / 4).min(MAX_EDITS) }
 }
 
 fn place(position: Position) -> (usize, usize) {
@@ -134,9 +141,12 @@ fn explain(vocabulary: &Vocabulary, text: &str, error: &EvalAltResult) -> (Strin
             (format!("there is no variable `{name}`"), nearest(name, words(text, Some(name))).map(did_you_mean))
         }
         EvalAltResult::ErrorRuntime(value, _) => {
-            let message =
-                value.clone().into_immutable_string().map_or_else(|_| value.to_string(), |text| text.to_string());
-            (message, None)
+            // Written by our own hand: Rhai's would write a list of a thousand long texts to its end.
+            let thrown = match value.as_immutable_string_ref() {
+                Ok(text) => Ok(cut(&text, MAX_MESSAGE_BYTES).into_owned()),
+                Err(_) => to_text(value).map(|text| cut(&text, MAX_MESSAGE_BYTES).into_owned()),
+            };
+            (thrown.unwrap_or_else(|_| "it threw what is too large to be shown".to_owned()), None)
         }
         other => {
             let message = message_of(other);
@@ -202,31 +212,11 @@ fn words_after<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = String>
 }
 
 fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
-    let limit = tolerance(word);
-    let scored =
-        candidates.filter(|candidate| candidate != word).map(|candidate| (distance(word, &candidate), candidate));
-    let best = scored.filter(|(distance, _)| *distance <= limit).min()?;
-    Some(best.1)
-}
-
-/// Edits between two words (Levenshtein, with swapped neighbours as one edit).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX - 1);
-            let mut best = (at(&above, j) + usize::from(x != y)).min(at(&above, j + 1) + 1).min(at(&row, j) + 1);
-            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
-            if swapped {
-                best = best.min(at(&before, j - 1) + 1);
-            }
-            row.push(best);
-        }
-        before = above;
-        above = row;
-    }
-    above.last().copied().unwrap_or(usize::MAX)
+    let (most, lower) = (tolerance(word), word.to_lowercase());
+    let others = candidates.filter(|other| other.len().abs_diff(word.len()) <= most && other != word);
+    let scored = others.take(MAX_CANDIDATES).filter_map(|candidate| {
+        let edits = edits(&lower, &candidate.to_lowercase(), most)?;
+        Some((edits, candidate))
+    });
+    Some(scored.min()?.1)
 }

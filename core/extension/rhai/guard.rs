@@ -18,6 +18,7 @@ use crate::extension::{
     limits,
     load::Point,
     logs::{Level, TenantLog},
+    said::cut,
 };
 
 /// The clock is read once in so many operations: reading costs about as much as a plain operation, and the dearest
@@ -205,11 +206,10 @@ pub fn log_line(message: &str) {
         return;
     }
     let message = if line == limits::MAX_LOG_LINES { "(further lines of this call are left out)" } else { message };
-    let end = message.floor_char_boundary(limits::MAX_LOG_BYTES);
-    let message = message.get(..end).unwrap_or_default();
+    let message = cut(message, limits::MAX_LOG_BYTES);
     LOG.with(|target| match &mut *target.borrow_mut() {
-        Some(LogTarget::Tenant { log, extension }) => log.write(extension, Level::Info, message),
-        Some(LogTarget::Keep(lines)) => lines.push(message.to_owned()),
+        Some(LogTarget::Tenant { log, extension }) => log.write(extension, Level::Info, &message),
+        Some(LogTarget::Keep(lines)) => lines.push(message.into_owned()),
         None => {}
     });
 }

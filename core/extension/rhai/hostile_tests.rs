@@ -19,9 +19,9 @@ use super::{
 };
 use crate::domain::ExtensionRef;
 use crate::extension::{
-    Counters, ExtensionError, Extensions, FillInput, FillStrategy, Guarded,
+    Counters, ExtensionError, Extensions, FillInput, FillStrategy, Guarded, Verdict,
     call::Label,
-    limits::{CALL_DEADLINE, MAX_SCRIPT_BYTES},
+    limits::{CALL_DEADLINE, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_REASON_BYTES, MAX_SCRIPT_BYTES},
     load::{Point, ScriptSource},
     monotonic, sample,
 };
@@ -247,6 +247,18 @@ fn hostile_sources_are_refused_while_they_are_read() {
         "/*".repeat(50_000),
         "`${".repeat(50_000),
         format!("fn fill(avail, ads) {{ {} }}", "\"".repeat(99_999)),
+        "#".repeat(MAX_SCRIPT_BYTES),
+        format!("{}\"", "#".repeat(MAX_SCRIPT_BYTES - 1)),
+        // Names that are compared with all others, to say what was meant.
+        format!("fn fill(avail, ads) {{ {} }} // {}", "x".repeat(120_000), "y".repeat(120_000)),
+        format!(
+            "fn fill(avail, ads) {{ {} }} // {}",
+            "x".repeat(64),
+            format!("{}{} ", "x".repeat(46), "y".repeat(18)).repeat(3_000)
+        ),
+        format!("fn fill(avail, ads) {{ {} }}", "[1].map(|x| ".repeat(15_000)),
+        format!("fn fill(avail, ads) {{ [1]{} }}", ".map(|x| x)".repeat(15_000)),
+        format!("fn fill(avail, ads) {{ ({}).map(|x| {}) }}", "a + ".repeat(20_000), "b + ".repeat(20_000)),
     ] {
         let started = Instant::now();
         let refused = compile(&text).err().map(|error| error.kind());
@@ -254,6 +266,66 @@ fn hostile_sources_are_refused_while_they_are_read() {
         assert!(started.elapsed() < 4 * STOPPED_WITHIN, "{:?}: {shown}", started.elapsed());
         assert_eq!(refused, Some("compile"), "{shown}");
     }
+}
+
+#[test]
+fn a_name_that_nobody_would_write_is_refused_with_its_place() {
+    let name = |bytes: usize| "n".repeat(bytes);
+    for text in [
+        format!("fn fill(avail, ads) {{\n  let {} = 1; [] }}", name(MAX_NAME_BYTES + 1)),
+        format!("fn fill(avail, ads) {{\n      {}(1) }}", name(100_000)),
+        format!("fn fill(avail, ads) {{\n  ad.{}; [] }}", name(MAX_NAME_BYTES + 1)),
+        format!("fn fill(avail, ads) {{\n  `${{{}}}` }}", name(MAX_NAME_BYTES + 1)),
+    ] {
+        let Err(ExtensionError::Compile { line, column, message, .. }) = compile(&text) else { panic!("{text:.60}") };
+        assert_eq!((line, column > 4 && column < 9), (2, true), "{column}: {text:.60}");
+        assert!(message.contains("128 bytes") && message.len() < 100, "{message}");
+    }
+    let longest = name(MAX_NAME_BYTES);
+    assert!(compile(&format!("fn fill(avail, ads) {{ let {longest} = []; {longest} }}")).is_ok());
+    // Neither comments nor texts have names in them.
+    let text = format!("// {0}\nfn fill(avail, ads) {{ \"{0}\"; #\"{0}\"#; `{0}`; [] }}", name(1_000));
+    assert!(compile(&text).is_ok());
+}
+
+#[test]
+fn what_a_script_says_is_cut_before_it_is_kept() {
+    let long = "x".repeat(200_000);
+    for body in [
+        format!("throw \"{long}\""),
+        // A megabyte of text, twenty thousand times.
+        "let s = \"x\"; for i in 0..19 { s += s; } let a = [s]; throw a".to_owned(),
+        format!("[\"{long}\"]"),
+        format!("ads[\"{long}\"]"),
+        format!("parse_int(\"{long}\")"),
+    ] {
+        let script = compile(&format!("fn fill(avail, ads) {{ {body} }}")).unwrap();
+        let error = script.once(&Value::Null).expect_err("it fails").to_string();
+        assert!(error.len() < 2 * MAX_MESSAGE_BYTES + 100, "{} bytes: {error:.80}", error.len());
+    }
+    let text = format!("fn target(ad, request) {{ \"{long}\" }}");
+    let rule = Script::load(&HOST, ScriptSource { name: "rules/evil.rhai", text: &text }, Point::Targeting).unwrap();
+    let verdicts = sample::targeting(&Value::Null, |input| rule.targeting().run(input)).unwrap().answer;
+    assert_eq!(verdicts.len(), 20);
+    for verdict in verdicts {
+        let Verdict::Drop { reason } = verdict else { panic!("{verdict:?}") };
+        assert_eq!(reason.len(), MAX_REASON_BYTES);
+    }
+}
+
+#[test]
+fn a_name_that_is_not_there_costs_no_viewer_time() {
+    // Compiles, since functions are looked for when they are called, and then is called for some viewers only.
+    let name = "x".repeat(64);
+    let others = (format!("fn {}{} ", "x".repeat(40), "y".repeat(24))).repeat(3_500);
+    let script = compile(&format!("fn fill(avail, ads) {{ {name}(1) }} // {others}")).unwrap();
+    let run = || {
+        let started = Instant::now();
+        assert_eq!(script.clone().keep_log().once(&Value::Null).unwrap_err().kind(), "runtime");
+        started.elapsed()
+    };
+    let took = [run(), run(), run()].into_iter().min().unwrap();
+    assert!(took < STOPPED_WITHIN, "{took:?}");
 }
 
 #[test]

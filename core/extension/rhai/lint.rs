@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{diagnose, registrar::Vocabulary};
+use super::{diagnose, registrar::Vocabulary, scan::is_word};
 
 /// Where and what.
 #[derive(Debug, PartialEq, Eq)]
@@ -166,7 +166,6 @@ fn entry<'t, 'c>(tokens: &'t [Place<'c>], function: &str) -> Option<(Vec<&'c str
 }
 
 fn tokens(code: &str) -> Vec<Place<'_>> {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii();
     let bytes = code.as_bytes();
     let mut tokens = Vec::new();
     let mut at = 0;

@@ -1,12 +1,31 @@
 //! Which bytes of a script are code: not comments, not the contents of texts.
 //!
-//! Follows Rhai's lexical rules exactly: comments nest, quotes double, `#"…"#` is verbatim, templates hold code.
+//! Follows Rhai's lexical rules exactly: comments nest, quotes double, `#"…"#` is verbatim, templates hold code. Looks at no
+//! byte more often than a few times, whatever the text: it is read before anything is metered.
+
+use crate::extension::limits::MAX_NAME_BYTES;
 
 /// The script's bytes with everything blanked that is not code; quotes stay, to mark where a value stood.
 pub fn code_of(text: &str) -> Vec<u8> {
     let mut scan = Scan { text: text.as_bytes(), at: 0, code: Vec::with_capacity(text.len()) };
     scan.all();
     scan.code
+}
+
+/// Where the first name stands in code that is too long to be one. Numbers count as names.
+pub fn long_name(code: &[u8]) -> Option<usize> {
+    let mut start = 0;
+    let mut words = code.split(|byte| !is_word(*byte)).map(|word| {
+        let at = start;
+        start += word.len() + 1;
+        (at, word)
+    });
+    words.find(|(_, word)| word.len() > MAX_NAME_BYTES).map(|(at, _)| at)
+}
+
+/// Whether a byte of code can be one of a name.
+pub fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
 /// Where a byte of a text is for its author; both count from 1.
@@ -129,7 +148,9 @@ impl Scan<'_> {
     fn raw(&mut self) {
         let signs = self.text.iter().skip(self.at).take_while(|byte| **byte == b'#').count();
         if self.peek(signs) != Some(b'"') {
-            return self.keep();
+            // All of them: seen one by one, each would count those behind it.
+            (0..signs).for_each(|_| self.keep());
+            return;
         }
         for _ in 0..signs {
             self.blank();

@@ -22,7 +22,7 @@ use crate::extension::{
     limits::MAX_SCRIPT_BYTES,
     load::{Point, ScriptSource},
     logs::TenantLog,
-    sample,
+    said, sample,
 };
 
 /// The functions that a point asks for, and the arguments they may take.
@@ -112,7 +112,7 @@ pub fn compile(host: &Host, source: ScriptSource<'_>) -> Result<AST, ExtensionEr
         return Err(fault(1, 1, message, None));
     }
     let misplaced = |found: closures::Misplaced| {
-        fault(found.line, found.column, found.fault.message().to_owned(), Some(found.fault.hint().to_owned()))
+        fault(found.line, found.column, found.fault.message(), Some(found.fault.hint().to_owned()))
     };
     let closures = closures::check(source.text).map_err(misplaced)?;
     let diagnosed = |error| diagnose::parse(source.name, source.text, &error);
@@ -277,7 +277,7 @@ impl Script {
             None => {}
         }
         let log = if let LogTarget::Keep(lines) = log { lines } else { Vec::new() };
-        answer.map(|answer| Ran { answer, usage, log })
+        answer.map(|answer| Ran { answer, usage, log }).map_err(said::error)
     }
 
     /// Calls the script's function. Only inside of [`Script::run`].

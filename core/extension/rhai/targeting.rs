@@ -13,7 +13,7 @@ use super::{
     script::{Ran, Script},
     value::number,
 };
-use crate::extension::{ExtensionError, RuleInput, TargetingRule, Verdict};
+use crate::extension::{ExtensionError, RuleInput, TargetingRule, Verdict, said};
 
 /// The reason given for an ad that a script dropped without naming one.
 const PLAIN_DROP: &str = "dropped by the rule";
@@ -69,7 +69,7 @@ fn read(value: &Dynamic) -> Result<Verdict, String> {
         return Ok(if keep { Verdict::Keep } else { Verdict::Drop { reason: PLAIN_DROP.to_owned() } });
     }
     if let Ok(reason) = value.as_immutable_string_ref() {
-        return Ok(Verdict::Drop { reason: reason.to_string() });
+        return Ok(Verdict::Drop { reason: said::reason(&reason) });
     }
     match number(value) {
         Some(score) => Ok(Verdict::Score(score)),

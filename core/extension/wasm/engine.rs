@@ -2,7 +2,7 @@
 //!
 //! Knows neither the points nor tenants.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, thread};
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -19,9 +19,16 @@ use super::{
 };
 use crate::extension::ExtensionError;
 
-/// Calls that run at a time, over all tenants. Each tenant has few turns (four decisions, one detector a channel, one
-/// call a sink), and there are not many processors; who comes when all are taken waits.
+/// Calls that the pool has room for, over all tenants: of sixteen processors.
 pub const PLACES: usize = 64;
+
+/// Calls that run at a time, for each processor; who comes when all are taken waits. More would only make every call last
+/// longer, until the clock on the wall stops them all. Not fewer: a call of the slow lane may hold one without getting
+/// any time, of two others a short one need not wait for a long one, and the last is for calls that nobody waits for.
+pub const PLACES_PER_PROCESSOR: usize = 4;
+
+/// Of these, for calls that nobody waits for: they may last ten times as long, and are not to hold up those of viewers.
+const BACKGROUND_PLACES_PER_PROCESSOR: usize = 1;
 
 /// Modules that one plugin may be made of: the component tools put two small ones beside each, Python has about 30.
 const CORE_INSTANCES_PER_PLUGIN: u32 = 40;
@@ -51,6 +58,8 @@ pub struct Host {
     linker: Linker<Guest>,
     pub(super) ticker: Ticker,
     pub(super) gate: Arc<Gate>,
+    /// For calls that nobody waits for.
+    pub(super) background: Arc<Gate>,
     pub(super) compiler: Compiler,
 }
 
@@ -77,9 +86,12 @@ impl Host {
         };
         let mut linker = Linker::new(&engine);
         v1::link(&mut linker)?;
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let processors = processors.min(PLACES / PLACES_PER_PROCESSOR);
         Ok(Self {
             ticker: Ticker::new(&engine),
-            gate: Gate::new(PLACES),
+            gate: Gate::new(processors * (PLACES_PER_PROCESSOR - BACKGROUND_PLACES_PER_PROCESSOR)),
+            background: Gate::new(processors * BACKGROUND_PLACES_PER_PROCESSOR),
             compiler: Compiler::new(engine.clone(), artefacts),
             linker,
             engine,

@@ -9,6 +9,7 @@ use crate::extension::{
     limits::{MAX_LOG_BYTES, MAX_LOG_LINES},
     logs::{Level, TenantLog},
     quota::Quota,
+    said::cut,
 };
 
 /// Where a plugin's log lines go.
@@ -52,10 +53,10 @@ impl Guest {
             return;
         }
         let message = if line == MAX_LOG_LINES { "(further lines of this call are left out)" } else { message };
-        let message = message.get(..message.floor_char_boundary(MAX_LOG_BYTES)).unwrap_or_default();
+        let message = cut(message, MAX_LOG_BYTES);
         match &mut self.log {
-            LogTarget::Keep(lines) => lines.push(message.to_owned()),
-            LogTarget::Tenant(log, extension) => log.write(extension, level, message),
+            LogTarget::Keep(lines) => lines.push(message.into_owned()),
+            LogTarget::Tenant(log, extension) => log.write(extension, level, &message),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Plugins that mean harm, are broken or lie. Each is a few lines of WebAssembly text around the contract's own types,
 //! so that no toolchain for guests is needed here.
 
+mod busy;
 mod counters;
 
 use std::{
@@ -14,8 +15,8 @@ use wit_parser::Resolve;
 
 use super::{Host, Plugin, metadata::SECTION, plugin::Ran, v1};
 use crate::extension::{
-    Allowance, Candidate, Counters, ExtensionError, FillInput, FillStrategy, Guarded, Point, RuleInput, Verdict,
-    call::Label, limits, monotonic, quota::Quota, sample,
+    Allowance, Candidate, Counters, ExtensionError, FillInput, FillStrategy, Guarded, Patience, Point, RuleInput,
+    Verdict, call::Label, limits, monotonic, quota::Quota, sample,
 };
 
 fn host() -> &'static Arc<Host> {
@@ -113,8 +114,14 @@ fn fill(bytes: &[u8]) -> v1::Fill {
     v1::Fill::new(Arc::new(load(bytes, Point::Fill).expect("it loads").keep_log())).expect("a strategy")
 }
 
+/// Until the machine has time for it: what the plugin did is asked for here.
 fn asked(strategy: &v1::Fill) -> Result<Ran<Vec<usize>>, ExtensionError> {
-    sample::fill(&json!({}), |input| strategy.run(input))
+    loop {
+        let ran = sample::fill(&json!({}), |input| strategy.run(input));
+        if !matches!(ran, Err(ExtensionError::Busy { .. })) {
+            return ran;
+        }
+    }
 }
 
 fn guarded(strategy: v1::Fill) -> Arc<Guarded<dyn FillStrategy>> {
@@ -208,10 +215,11 @@ fn calls_at_the_same_time_share_their_tenants_memory_and_nobody_elses() {
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
         (func (export "cuetone:extension/fill@1.0.0#fill") (param i32) (result i32) (i32.const 64)))"#;
     let first = load(&described(component(Point::Fill, core), |_| {}), Point::Fill).expect("it loads");
-    let meanwhile = first.within(Some(Arc::clone(&ours))).call(&json!({}), &Counters::default(), |_, _| {
-        assert_eq!(ours.memory_taken(), TEN_MIB * 65536);
-        Ok(Ok((asked(&second), asked(&stranger))))
-    });
+    let meanwhile =
+        first.within(Some(Arc::clone(&ours))).call(&json!({}), &Counters::default(), &Patience::default(), |_, _| {
+            assert_eq!(ours.memory_taken(), TEN_MIB * 65536);
+            Ok(Ok((asked(&second), asked(&stranger))))
+        });
     let (refused, answered) = meanwhile.expect("the first has what it wants").answer;
     let error = refused.expect_err("20 MiB of 16");
     assert_eq!(error.kind(), "quota");
@@ -239,7 +247,7 @@ fn memory_is_given_back_however_a_call_ends() {
     }
     let plugin = growing(TEN_MIB, NOTHING, &quota);
     let lost = std::thread::spawn(move || {
-        plugin.call::<()>(&json!({}), &Counters::default(), |_, _| panic!("a bug in the host"))
+        plugin.call::<()>(&json!({}), &Counters::default(), &Patience::default(), |_, _| panic!("a bug in the host"))
     })
     .join();
     assert!(lost.is_err());
@@ -342,6 +350,40 @@ fn a_small_answer_cannot_become_a_large_one_in_the_host() {
     let rule = v1::Targeting::new(Arc::new(load(&bytes, Point::Targeting).expect("it loads"))).expect("a rule");
     let error = sample::targeting(&json!({}), |input: &RuleInput<'_>| rule.run(input)).expect_err("20 MiB");
     assert_eq!(error.kind(), "answer", "{error}");
+}
+
+#[test]
+fn what_a_plugin_says_is_cut_before_it_is_kept() {
+    // Refuses with 60,000 bytes of text.
+    let refuses =
+        "(i32.store8 (i32.const 64) (i32.const 1)) (memory.fill (i32.const 66000) (i32.const 120) (i32.const 60000))
+        (call $answer (i32.const 66000) (i32.const 60000))";
+    let Err(ExtensionError::Refused { message, .. }) = asked(&fill(&filler(refuses))) else { panic!("it refuses") };
+    assert_eq!(message.len(), limits::MAX_MESSAGE_BYTES);
+    // Drops every ad with as much.
+    let core = r#"(module (memory (export "memory") 40)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 2097152))
+        (func (export "cuetone:extension/targeting@1.0.0#judge") (param i32) (result i32)
+            (local $at i32)
+            (memory.fill (i32.const 66000) (i32.const 120) (i32.const 60000))
+            (local.set $at (i32.const 1024))
+            (loop $next
+                (i32.store8 (local.get $at) (i32.const 1))
+                (i32.store (i32.add (local.get $at) (i32.const 8)) (i32.const 66000))
+                (i32.store (i32.add (local.get $at) (i32.const 12)) (i32.const 60000))
+                (local.set $at (i32.add (local.get $at) (i32.const 16)))
+                (br_if $next (i32.lt_u (local.get $at) (i32.const 1344))))
+            (i32.store (i32.const 68) (i32.const 1024))
+            (i32.store (i32.const 72) (i32.const 20))
+            (i32.const 64)))"#;
+    let bytes = described(component(Point::Targeting, core), |metadata| metadata["point"] = json!("targeting"));
+    let rule = v1::Targeting::new(Arc::new(load(&bytes, Point::Targeting).expect("it loads"))).expect("a rule");
+    let ran = sample::targeting(&json!({}), |input: &RuleInput<'_>| rule.run(input)).expect("verdicts");
+    let lengths = ran.answer.iter().map(|verdict| match verdict {
+        Verdict::Drop { reason } => reason.len(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(lengths.collect::<Vec<_>>(), [limits::MAX_REASON_BYTES; 20]);
 }
 
 #[test]

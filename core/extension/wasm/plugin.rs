@@ -23,7 +23,8 @@ use super::{
 };
 use crate::domain::CounterGrant;
 use crate::extension::{
-    Counters, ExtensionError, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog, quota::Quota, sample,
+    Counters, ExtensionError, Patience, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog,
+    quota::Quota, said, sample,
 };
 
 /// Memory of a plugin in a compiled language. A batch of 500 events takes less than 2 MB.
@@ -43,8 +44,19 @@ const MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
 const MAX_SINK_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// A deadline counts processor time, so that a busy machine does not make good plugins fail; but no call lasts longer
-/// than so many deadlines by the clock on the wall.
+/// than so many deadlines by the clock on the wall. That is enough for one that shares its processor with all others that
+/// may run there, and with scripts.
 const PATIENCE: u32 = 5;
+const _: () = assert!(PATIENCE as usize > super::engine::PLACES_PER_PROCESSOR);
+
+/// The clock on the wall stopped it before its deadline did: others had the processor.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped after {lasted:?}, in which it had the processor for {had:?} of the {deadline:?} that it may have")]
+struct Starved {
+    lasted: Duration,
+    had: Duration,
+    deadline: Duration,
+}
 
 /// What a call may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,13 +242,16 @@ impl Plugin {
         &self,
         config: &Value,
         counters: &Counters,
+        patience: &Patience,
         ask: impl FnOnce(StoreContextMut<'_, Guest>, &Instance) -> wasmtime::Result<Result<T, String>>,
     ) -> Result<Ran<T>, ExtensionError> {
         let path = || self.path.to_string();
-        let busy = |what: String| ExtensionError::Limit { path: path(), what };
+        let busy = |what: String| ExtensionError::Busy { path: path(), what };
         self.host.ticker.ensure().map_err(|error| busy(format!("its clock does not run: {error}")))?;
-        let Some(_place) = self.host.gate.enter(self.budget.deadline) else {
-            return Err(busy(format!("no place became free: {} plugins run at a time", super::engine::PLACES)));
+        // Viewers wait for all but sinks.
+        let gate = if self.metadata.point == Point::Sink { &self.host.background } else { &self.host.gate };
+        let Some(_place) = patience.spend(|left| gate.enter(left)) else {
+            return Err(busy(format!("no place became free: {} such plugins run at a time", gate.places())));
         };
         let (started, began) = (Instant::now(), thread_time());
         let log = match &self.log {
@@ -252,8 +267,12 @@ impl Plugin {
         let (deadline, latest) = (self.budget.deadline, self.budget.deadline * PATIENCE);
         store.epoch_deadline_callback(move |store| {
             let spent = thread_time().saturating_sub(store.data().began);
-            if spent >= deadline || started.elapsed() >= latest {
+            if spent >= deadline {
                 return Ok(UpdateDeadline::Interrupt);
+            }
+            let lasted = started.elapsed();
+            if lasted >= latest {
+                return Err(wasmtime::Error::new(Starved { lasted, had: spent, deadline }));
             }
             Ok(UpdateDeadline::Continue(ticks(deadline - spent)))
         });
@@ -271,8 +290,8 @@ impl Plugin {
         }
         match answer {
             Ok(Ok(answer)) => Ok(Ran { answer, used, log: store.into_data().into_log() }),
-            Ok(Err(message)) => Err(ExtensionError::Refused { path: path(), message }),
-            Err(error) => Err(self.stopped(&error)),
+            Ok(Err(message)) => Err(said::error(ExtensionError::Refused { path: path(), message })),
+            Err(error) => Err(said::error(self.stopped(&error))),
         }
     }
 
@@ -299,6 +318,9 @@ impl Plugin {
         }
         if let (Some(TenantOutOfMemory), Some(quota)) = (error.downcast_ref(), &self.quota) {
             return quota.out_of_memory(&path);
+        }
+        if let Some(starved) = error.downcast_ref::<Starved>() {
+            return ExtensionError::Busy { path, what: starved.to_string() };
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => ExtensionError::Deadline { path, limit: self.budget.deadline },

@@ -33,7 +33,7 @@ use crate::{
             query::Query,
         },
     },
-    store::{Kind, TenantScope},
+    store::{Kind, Stretch, TenantScope},
 };
 
 const TEXT: &str = "text/plain";
@@ -107,7 +107,18 @@ impl Admin {
 
     /// Whether there ever was such a script.
     async fn was_there(&self, scope: &TenantScope, path: &str) -> Result<bool, Problem> {
-        Ok(!self.store.history(scope, Kind::Script, path, None, 1).await?.is_empty())
+        Ok(!self.store.stretches(scope, Kind::Script, path, None, 1).await?.is_empty())
+    }
+
+    /// A script's version in a stretch of its history, mostly without its text.
+    async fn version_in(&self, scope: &TenantScope, path: &str, of: &Stretch) -> Result<String, Problem> {
+        if let Some(known) = ScriptSource::version_by(path, &of.head, of.sha256.as_deref()) {
+            return Ok(known);
+        }
+        // A large script from before there was a table of bodies: one at a time.
+        let read = self.store.history(scope, Kind::Script, path, Some(of.since.saturating_add(1)), 1).await?;
+        let text = read.first().map(|(entity, _)| entity.body.clone()).unwrap_or_default();
+        Ok(ScriptSource { name: path, text: &text }.version())
     }
 
     fn answer(&self, status: StatusCode, tenant: &Slug, path: &str) -> Result<Response, Problem> {
@@ -251,18 +262,19 @@ async fn versions(
     // One more than is asked for: whether there is a next page.
     let (before, wanted) = (query.parsed("cursor"), u32::try_from(limit + 1).unwrap_or(u32::MAX));
     let scope = TenantScope::new(tenant);
-    let mut history = admin.store.history(&scope, Kind::Script, &path, before, wanted).await?;
+    let mut history = admin.store.stretches(&scope, Kind::Script, &path, before, wanted).await?;
     if history.is_empty() && (before.is_none() || !admin.was_there(&scope, &path).await?) {
         return Err(no_script());
     }
     let more = history.len() > limit;
     history.truncate(limit);
-    let next = history.last().filter(|_| more).map(|(entity, _)| entity.since.to_string());
-    let items = history.iter().map(|(entity, until)| {
-        let hash = ScriptSource { name: &path, text: &entity.body }.version();
-        json!({"version": entity.since, "until": until, "hash": hash, "bytes": entity.body.len()})
-    });
-    Ok(reply::json(&json!({"items": items.collect::<Vec<_>>(), "next_cursor": next})))
+    let next = history.last().filter(|_| more).map(|stretch| stretch.since.to_string());
+    let mut items = Vec::with_capacity(history.len());
+    for stretch in &history {
+        let hash = admin.version_in(&scope, &path, stretch).await?;
+        items.push(json!({"version": stretch.since, "until": stretch.until, "hash": hash, "bytes": stretch.bytes}));
+    }
+    Ok(reply::json(&json!({"items": items, "next_cursor": next})))
 }
 
 async fn roll_back(

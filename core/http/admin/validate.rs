@@ -90,7 +90,7 @@ impl Admin {
 /// An error with its place, as far as it has one.
 pub(super) fn finding(error: &ExtensionError) -> Value {
     use ExtensionError::{
-        Answer, CircuitOpen, Compile, Component, Deadline, Limit, Panic, Quota, Refused, Runtime, Trap,
+        Answer, Busy, CircuitOpen, Compile, Component, Deadline, Limit, Panic, Quota, Refused, Runtime, Trap,
     };
     let (path, place, message, hint) = match error {
         Compile { path, line, column, message, hint } | Runtime { path, line, column, message, hint } => {
@@ -103,7 +103,7 @@ pub(super) fn finding(error: &ExtensionError) -> Value {
         Answer { path, message } | Panic { path, message } | Refused { path, message } => {
             (path, None, message.clone(), None)
         }
-        CircuitOpen { path, .. } | Quota { path, .. } => (path, None, error.to_string(), None),
+        CircuitOpen { path, .. } | Quota { path, .. } | Busy { path, .. } => (path, None, error.to_string(), None),
     };
     json!({
         "path": path,

@@ -329,6 +329,7 @@ fn matches(pattern: &str, text: &str) -> bool {
         (super::COUNTER_PATTERN, text.parse::<crate::domain::CounterGrant>().is_ok()),
         (super::SLUG_PATTERN, text.parse::<crate::domain::Slug>().is_ok()),
         ("^[^\\u0000-\\u001f\\u007f-\\u009f]+$", !text.is_empty() && !text.chars().any(char::is_control)),
+        ("^(/([^~/]|~[01])*)+$", text.parse::<crate::domain::Refusal>().is_ok()),
         ("^https?:", text.starts_with("http:") || text.starts_with("https:")),
         ("^[A-Z]{3}$", text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())),
         ("^[a-z][a-z0-9_]*$", text.parse::<crate::domain::EventType>().is_ok()),

@@ -1,4 +1,4 @@
-//! One reader per dialect: tag and value → [`Cue`].
+//! One reader per dialect: tag and value → [`Cue`], and what else the section inside says as cues of kind `Info`.
 //!
 //! Where a tag and the section inside it disagree, the tag wins: it is what packagers and players act on. Only a
 //! cancelled event overrides it, whatever the tag calls itself.
@@ -7,14 +7,14 @@ use super::{
     Cue, CueError, CueKind, Dialect,
     fields::{Fields, quoted, seconds, section},
     recognise::{BreakClass, CueTag, break_class},
-    signal::{Reading, kind_of_type},
+    signal::{Other, Reading, kind_of_type},
 };
 use crate::domain::{Moment, Span};
 
 const DURATION: &[&str] = &["DURATION", "PLANNED-DURATION"];
 const ELAPSED: &[&str] = &["ELAPSED", "ElapsedTime", "AVAIL-DUR-ELAPSED"];
 
-pub(super) fn read(tag: CueTag, value: &str) -> Result<Cue, CueError> {
+pub(super) fn read(tag: CueTag, value: &str) -> Result<Vec<Cue>, CueError> {
     let fields = Fields(value);
     match tag {
         CueTag::Out => cue_out(fields),
@@ -51,7 +51,7 @@ impl Draft {
     }
 
     /// Adds what the section inside says where the tag is silent.
-    fn with(self, reading: Option<Reading>) -> Cue {
+    fn with(self, reading: Option<Reading>) -> Vec<Cue> {
         let mut cue = Cue {
             kind: self.kind,
             dialect: self.dialect,
@@ -61,6 +61,7 @@ impl Draft {
             at: self.at,
             signal: None,
         };
+        let mut beside = Vec::new();
         if let Some(reading) = reading {
             if reading.kind == CueKind::Cancel {
                 cue.kind = CueKind::Cancel;
@@ -70,13 +71,27 @@ impl Draft {
                 cue.duration = cue.duration.or(reading.duration);
             }
             cue.signal = Some(reading.signal);
+            // Where the tag ends a break with the section that opened it, nothing starts again.
+            let repeats_start = cue.kind == CueKind::In && reading.kind == CueKind::Out;
+            let told = reading.others.into_iter().filter(|other| !(repeats_start && other.starts));
+            beside.extend(told.map(|other| follower(&cue, other)));
         }
-        cue
+        let mut cues = vec![cue];
+        cues.append(&mut beside);
+        cues
     }
 }
 
+/// Another segment of the message that `cue` carries: it takes effect at the same place.
+fn follower(cue: &Cue, other: Other) -> Cue {
+    // A message that is repeated while its break goes on has begun as long ago.
+    let elapsed = if cue.kind == CueKind::Continue { cue.elapsed.or(Some(Span::ZERO)) } else { None };
+    let signal = Some(other.signal);
+    Cue { kind: CueKind::Info, id: Some(other.id), duration: other.duration, elapsed, signal, ..cue.clone() }
+}
+
 /// `30`, `30.5`, `DURATION=30`, `0` (insert), nothing; then any attributes.
-fn cue_out(fields: Fields<'_>) -> Result<Cue, CueError> {
+fn cue_out(fields: Fields<'_>) -> Result<Vec<Cue>, CueError> {
     let duration = match fields.bare() {
         Some(text) => Some(seconds("DURATION", text)?),
         None => fields.seconds(DURATION)?,
@@ -87,7 +102,7 @@ fn cue_out(fields: Fields<'_>) -> Result<Cue, CueError> {
 
 /// `8.0/30`, `8.0`, `ElapsedTime=8,Duration=30,SCTE35=…`, nothing. A length of zero says "not known" here: a break
 /// that goes on is no insertion point.
-fn cue_continue(fields: Fields<'_>) -> Result<Cue, CueError> {
+fn cue_continue(fields: Fields<'_>) -> Result<Vec<Cue>, CueError> {
     let (elapsed, duration) = match fields.bare() {
         Some(text) => {
             let (elapsed, duration) = text.split_once('/').unwrap_or((text, ""));
@@ -104,7 +119,7 @@ fn cue_continue(fields: Fields<'_>) -> Result<Cue, CueError> {
 /// `#EXT-X-CUE:TYPE=SpliceOut,ID=1,TIME=266.1,DURATION=60,ELAPSED=4`. A repeat tells how much has passed; the length 0
 /// says "not known"; `SpliceInsert` asks for insertion; `TYPE="scte35"` leaves the meaning to the section; without a
 /// TYPE a length makes it a break.
-fn legacy(fields: Fields<'_>) -> Result<Cue, CueError> {
+fn legacy(fields: Fields<'_>) -> Result<Vec<Cue>, CueError> {
     let reading = fields.usual_section()?;
     let elapsed = fields.seconds(ELAPSED)?;
     let told = fields.seconds(DURATION)?;
@@ -127,7 +142,7 @@ fn legacy(fields: Fields<'_>) -> Result<Cue, CueError> {
 }
 
 /// `#EXT-OATCLS-SCTE35:/DA…`, for some packagers followed by attributes, or with the section in `CUE=`.
-fn bare_section(value: &str) -> Result<Cue, CueError> {
+fn bare_section(value: &str) -> Result<Vec<Cue>, CueError> {
     let (head, rest) = value.split_once(',').unwrap_or((value, ""));
     let (fields, reading) = match Fields(value).usual_section()? {
         Some(reading) => (Fields(value), reading),
@@ -144,7 +159,7 @@ fn scte35(
     named: Option<CueKind>,
     dialect: Dialect,
     reading: Option<Reading>,
-) -> Result<Cue, CueError> {
+) -> Result<Vec<Cue>, CueError> {
     let duration = fields.seconds(DURATION)?;
     let elapsed = fields.seconds(ELAPSED)?;
     let out = fields.text(&["CUE-OUT"]).map_or("", |(_, word)| word);
@@ -197,7 +212,7 @@ fn kind_word(word: &str) -> Option<CueKind> {
 
 /// SCTE35-OUT opens, SCTE35-IN closes, SCTE35-CMD does what its section says (RFC 8216bis 4.4.5.1.1). The length is
 /// the first known of DURATION, END-DATE − START-DATE, PLANNED-DURATION and the section's.
-fn date_range(fields: Fields<'_>) -> Result<Cue, CueError> {
+fn date_range(fields: Fields<'_>) -> Result<Vec<Cue>, CueError> {
     let start = fields.date("START-DATE")?;
     let end = fields.date("END-DATE")?;
     let measured = match (start, end) {

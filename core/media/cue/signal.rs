@@ -11,12 +11,18 @@
 //!
 //! Of two on the same level a start wins over an end: back-to-back opportunities meet in one signal, and a new start
 //! ends the old one anyway. Of two alike the first wins.
+//!
+//! The other segments are told beside it, each as it stands: policies that go by segmentation types want them all.
 
 use super::{CueKind, Signal};
 use crate::{
     domain::Span,
     media::scte35::{Command, Section, Segment, Segmentation},
 };
+
+/// Other segments of one message that are told. A real one has three or four: the programme, and a start and an end of
+/// break, opportunity and ad at most. A section has room for two hundred, and each would cost every detector time.
+const MAX_OTHERS: usize = 16;
 
 /// The meaning of one section.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +32,20 @@ pub(super) struct Reading {
     pub(super) id: Option<String>,
     /// Of the break, only where one opens.
     pub(super) duration: Option<Span>,
+    pub(super) signal: Signal,
+    /// What the section says beside the segment that `signal` speaks of, in its order.
+    pub(super) others: Vec<Other>,
+}
+
+/// A segment that does not decide what the section means.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Other {
+    /// The event id, in decimal.
+    pub(super) id: String,
+    /// Its own, unless it ends something.
+    pub(super) duration: Option<Span>,
+    /// It is a start of a break or of a part of one.
+    pub(super) starts: bool,
     pub(super) signal: Signal,
 }
 
@@ -71,38 +91,58 @@ pub(super) fn interpret(section: &Section) -> Reading {
     breaks.sort_by_key(|(role, ..)| *role);
     let outermost = breaks.first();
     let told = outermost.map(|(.., segment)| *segment);
-    let signal = signal(section, told.or_else(|| section.segmentations().find_map(|each| each.segment.as_ref())));
+    let told = told.or_else(|| section.segmentations().find_map(|each| each.segment.as_ref()));
+    let others = others(section, told);
+    let signal = signal(section, told);
 
+    let (kind, id, duration) = meaning(section, &breaks);
+    Reading { kind, id, duration, signal, others }
+}
+
+/// What the section does, the event that it speaks of, and how long that lasts.
+fn meaning(section: &Section, breaks: &[(Role, &Segmentation, &Segment)]) -> (CueKind, Option<String>, Option<Span>) {
     match &section.command {
         Command::Insert(insert) => {
             let id = Some(insert.event_id.to_string());
-            let Some(action) = &insert.action else {
-                return Reading { kind: CueKind::Cancel, id, duration: None, signal };
-            };
+            let Some(action) = &insert.action else { return (CueKind::Cancel, id, None) };
             if !action.out_of_network {
-                return Reading { kind: CueKind::In, id, duration: None, signal };
+                return (CueKind::In, id, None);
             }
-            let duration = action.duration.map(|duration| duration.length.span()).or_else(|| start_length(&breaks));
-            Reading { kind: CueKind::Out, id, duration, signal }
+            let duration = action.duration.map(|duration| duration.length.span()).or_else(|| start_length(breaks));
+            (CueKind::Out, id, duration)
         }
-        Command::TimeSignal(_) => match outermost {
+        Command::TimeSignal(_) => match breaks.first() {
             Some((Role { ends, .. }, descriptor, _)) => {
                 let kind = if *ends { CueKind::In } else { CueKind::Out };
-                let duration = if *ends { None } else { start_length(&breaks) };
-                Reading { kind, id: Some(descriptor.event_id.to_string()), duration, signal }
+                let duration = if *ends { None } else { start_length(breaks) };
+                (kind, Some(descriptor.event_id.to_string()), duration)
             }
             None => match section.segmentations().find(|descriptor| descriptor.segment.is_none()) {
-                Some(cancelled) => {
-                    Reading { kind: CueKind::Cancel, id: Some(cancelled.event_id.to_string()), duration: None, signal }
-                }
+                Some(cancelled) => (CueKind::Cancel, Some(cancelled.event_id.to_string()), None),
                 None => {
                     let id = section.segmentations().next().map(|descriptor| descriptor.event_id.to_string());
-                    Reading { kind: CueKind::Info, id, duration: None, signal }
+                    (CueKind::Info, id, None)
                 }
             },
         },
-        _ => Reading { kind: CueKind::Info, id: None, duration: None, signal },
+        _ => (CueKind::Info, None, None),
     }
+}
+
+/// All segments but the one that is told already.
+fn others(section: &Section, told: Option<&Segment>) -> Vec<Other> {
+    let segments = section.segmentations().filter_map(|each| Some((each.event_id, each.segment.as_ref()?)));
+    let others = segments.filter(|(_, segment)| told.is_none_or(|told| !std::ptr::eq(told, *segment)));
+    let other = |(event_id, segment): (u32, &Segment)| {
+        let kind = kind_of_type(segment.type_id);
+        Other {
+            id: event_id.to_string(),
+            duration: segment.duration.filter(|_| kind != CueKind::In).map(|duration| duration.span()),
+            starts: kind == CueKind::Out,
+            signal: signal(section, Some(segment)),
+        }
+    };
+    others.take(MAX_OTHERS).map(other).collect()
 }
 
 /// The length of the outermost start that tells one: a break often leaves it to the placement opportunity that starts

@@ -29,13 +29,22 @@ fn starts(types: &[(u32, u8, Option<u64>)]) -> Section {
     Section::time_signal(None, types.iter().map(segment))
 }
 
-/// `Kind Dialect` and what is there of `id= duration= elapsed= at= signal=`.
+/// What the marker means.
 fn told(line: &str) -> String {
-    let cue = match decode(line) {
-        None => return "no marker".to_owned(),
-        Some(Err(error)) => return format!("error: {error}"),
-        Some(Ok(cue)) => cue,
-    };
+    match decode(line) {
+        None => "no marker".to_owned(),
+        Some(Err(error)) => format!("error: {error}"),
+        Some(Ok(cues)) => cues.into_iter().next().map(told_of).unwrap(),
+    }
+}
+
+/// What else its message says.
+fn told_beside(line: &str) -> Vec<String> {
+    decode(line).unwrap().unwrap().into_iter().skip(1).map(told_of).collect()
+}
+
+/// `Kind Dialect` and what is there of `id= duration= elapsed= at= signal=`.
+fn told_of(cue: Cue) -> String {
     let mut text = format!("{:?} {:?}", cue.kind, cue.dialect);
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -46,7 +55,7 @@ fn told(line: &str) -> String {
     add("duration", cue.duration.map(|span| span.to_string()));
     add("elapsed", cue.elapsed.map(|span| span.to_string()));
     add("at", cue.at.map(crate::media::datetime::format));
-    add("signal", cue.signal.map(|signal| signal.command.to_owned()));
+    add("signal", cue.signal.as_ref().map(|signal| signal.command.to_owned()));
     text
 }
 
@@ -337,9 +346,8 @@ fn a_splice_insert_without_a_length_takes_that_of_its_segment() {
 
 #[test]
 fn what_policies_look_at_comes_from_the_winning_segment() {
-    let Some(Ok(Cue { signal: Some(signal), .. })) = decode(&format!("#EXT-OATCLS-SCTE35:{PLACEMENT}")) else {
-        panic!("no signal");
-    };
+    let cues = decode(&format!("#EXT-OATCLS-SCTE35:{PLACEMENT}")).unwrap().unwrap();
+    let [Cue { signal: Some(signal), .. }] = &cues[..] else { panic!("{cues:?}") };
     let expect = Signal {
         command: "time_signal",
         segmentation_type_id: Some(0x34),
@@ -348,7 +356,80 @@ fn what_policies_look_at_comes_from_the_winning_segment() {
         segment_num: Some(2),
         segments_expected: Some(0),
     };
-    assert_eq!(signal, expect);
+    assert_eq!(*signal, expect);
+}
+
+/// Of the cues behind the first: kind, id, duration, segmentation type.
+fn check_beside(line: &str, expect: &[(&str, Option<i64>, u8)]) {
+    let cues = decode(line).unwrap().unwrap();
+    assert!(cues.iter().skip(1).all(|cue| cue.kind == CueKind::Info && cue.dialect == cues[0].dialect), "{cues:?}");
+    let beside = cues.iter().skip(1).map(|cue| {
+        let kind = cue.signal.as_ref().and_then(|signal| signal.segmentation_type_id).unwrap();
+        (cue.id.as_deref().unwrap(), cue.duration.map(|length| length.as_micros() / 1_000_000), kind)
+    });
+    assert_eq!(beside.collect::<Vec<_>>(), expect, "{line}");
+}
+
+#[test]
+fn the_other_segments_of_a_message_follow_with_ids_and_lengths_of_their_own() {
+    let line = |types| format!("#EXT-OATCLS-SCTE35:{}", base64(&starts(types)));
+    check_beside(
+        &line(&[(1, 0x11, None), (4, 0x36, Some(15)), (3, 0x34, Some(60)), (2, 0x22, None)]),
+        &[("1", None, 0x11), ("4", Some(15), 0x36), ("3", Some(60), 0x34)],
+    );
+    check_beside(&line(&[(4, 0x31, None), (5, 0x30, Some(15))]), &[("4", None, 0x31)]);
+    // An end has no length; of two alike the second is told too.
+    check_beside(
+        &line(&[(7, 0x34, Some(40)), (6, 0x37, Some(9)), (8, 0x34, Some(50))]),
+        &[("6", None, 0x37), ("8", Some(50), 0x34)],
+    );
+    check_beside(&line(&[(1, 0x10, Some(60)), (2, 0x20, None)]), &[("2", None, 0x20)]);
+    check_beside(&line(&[(3, 0x34, Some(60))]), &[]);
+    check_beside(&line(&[]), &[]);
+}
+
+#[test]
+fn a_segment_beside_the_outermost_has_its_own_upid_and_numbers() {
+    let mut section = starts(&[(3, 0x34, Some(60))]);
+    let mut own = Segmentation::new(4, 0x36, None).with_upid(0x09, "OURS");
+    own.segment.as_mut().unwrap().segment_num = 2;
+    section.descriptors.insert(0, Descriptor::Segmentation(own));
+    let cues = decode(&format!("#EXT-OATCLS-SCTE35:{}", base64(&section))).unwrap().unwrap();
+    let signal = Signal {
+        command: "time_signal",
+        segmentation_type_id: Some(0x36),
+        upid: Some("OURS".to_owned()),
+        upid_type: Some(9),
+        segment_num: Some(2),
+        segments_expected: Some(0),
+    };
+    assert_eq!((cues[0].id.as_deref(), &cues[1].signal), (Some("3"), &Some(signal)));
+}
+
+#[test]
+fn what_follows_takes_effect_where_its_marker_does() {
+    let section = starts(&[(3, 0x34, Some(60)), (4, 0x36, Some(15))]);
+    let (base64, hex) = (base64(&section), hex(&section));
+    let line = format!("#EXT-X-DATERANGE:ID=\"a\",START-DATE=\"2026-01-02T03:04:05Z\",SCTE35-OUT={hex}");
+    let at = "at=2026-01-02T03:04:05.000Z signal=time_signal";
+    assert_eq!(told(&line), format!("Out DateRange id=a duration=60 {at}"));
+    assert_eq!(told_beside(&line), [format!("Info DateRange id=4 duration=15 {at}")]);
+    // A repeat has begun as long ago as the one that it repeats.
+    let line = format!("#EXT-X-CUE-OUT-CONT:ElapsedTime=8,Duration=60,SCTE35={base64}");
+    assert_eq!(told_beside(&line), ["Info CueOut id=4 duration=15 elapsed=8 signal=time_signal"]);
+    let line = format!("#EXT-X-CUE-OUT-CONT:SCTE35={base64}");
+    assert_eq!(told_beside(&line), ["Info CueOut id=4 duration=15 elapsed=0 signal=time_signal"]);
+    // Some packagers repeat the message that opened the break where it ends: nothing starts there.
+    assert_eq!(told_beside(&format!("#EXT-X-CUE-IN:CUE=\"{base64}\"")), [""; 0]);
+    let ends = super::tests::base64(&starts(&[(3, 0x35, None), (4, 0x37, None), (5, 0x30, Some(9))]));
+    let beside = ["Info CueOut id=4 signal=time_signal", "Info CueOut id=5 duration=9 signal=time_signal"];
+    assert_eq!(told_beside(&format!("#EXT-X-CUE-IN:CUE=\"{ends}\"")), beside);
+}
+
+#[test]
+fn a_message_tells_a_limited_number_of_segments() {
+    let many: Vec<(u32, u8, Option<u64>)> = (0..40).map(|id| (id, 0x30, Some(15))).collect();
+    assert_eq!(told_beside(&format!("#EXT-OATCLS-SCTE35:{}", base64(&starts(&many)))).len(), 16);
 }
 
 proptest! {
@@ -389,7 +470,7 @@ proptest! {
             format!("#EXT-X-DATERANGE:ID=\"{id}\",SCTE35-OUT={}", hex(&section)),
             format!("#EXT-X-DATERANGE:ID=\"{id}\",PLANNED-DURATION={seconds},SCTE35-CMD={}", hex(&section)),
         ] {
-            let cue = decode(&line).unwrap().unwrap();
+            let cue = decode(&line).unwrap().unwrap().remove(0);
             let expect = (CueKind::Out, Some(id.to_string()), Some(Span::from_secs(seconds as i64)));
             prop_assert_eq!((cue.kind, cue.id, cue.duration), expect, "{}", line);
         }

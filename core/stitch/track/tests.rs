@@ -5,6 +5,10 @@ use std::sync::Arc;
 use url::Url;
 
 use super::*;
+use crate::media::{
+    cue::CueKind,
+    scte35::{self, Section, Segmentation, Ticks, to_base64},
+};
 
 fn base() -> Url {
     Url::parse("https://x.example.com/live/index.m3u8").expect("valid")
@@ -81,4 +85,16 @@ fn a_clear_initialisation_section_stays_before_the_key() {
     let map = track.text.find("#EXT-X-MAP").expect("a map");
     assert!(map < track.text.find("#EXT-X-KEY").expect("a key"));
     assert_eq!(track.map_states[0].keys, None);
+}
+
+#[test]
+fn all_segments_of_a_message_stand_where_its_marker_does() {
+    let segments = [(3, 0x34, 60), (4, 0x36, 15)]
+        .map(|(id, kind, seconds)| Segmentation::new(id, kind, Some(Ticks(seconds * 90_000))));
+    let message = to_base64(&scte35::encode(&Section::time_signal(None, segments)).expect("a section"));
+    let playlist = parse(&format!("#EXTINF:6,\ns0\n#EXT-OATCLS-SCTE35:{message}\n#EXTINF:6,\ns1\n#EXTINF:6,\ns2\n"));
+    let track = build(&playlist, None, NOW);
+    let told: Vec<_> = track.cues.iter().map(|placed| (placed.at, placed.cue.kind, placed.cue.id.as_deref())).collect();
+    let start = track.segments[1].start;
+    assert_eq!(told, [(start, CueKind::Out, Some("3")), (start, CueKind::Info, Some("4"))]);
 }

@@ -16,6 +16,7 @@ on_each_database!(
     an_equal_large_body_is_no_change_however_it_is_stored,
     what_is_stored_comes_back_equal_whatever_its_size,
     a_damaged_body_is_refused_by_its_hash,
+    a_list_of_versions_reads_no_large_body_and_says_how_each_begins_and_its_size_and_hash,
     changes_that_bring_the_same_bodies_at_once_do_not_wait_for_each_other_for_ever,
 );
 
@@ -156,6 +157,43 @@ async fn a_damaged_body_is_refused_by_its_hash(fresh: Fresh) {
     sqlx::query("UPDATE bodies SET body = 'something else'").execute(&store.writers).await.expect("changed");
     let error = fresh.open().await.state(&scope("a")).await.expect_err("it is another").to_string();
     assert!(error.contains("is damaged") && error.contains(Text::from(LARGE).digest()), "{error}");
+}
+
+async fn a_list_of_versions_reads_no_large_body_and_says_how_each_begins_and_its_size_and_hash(fresh: Fresh) {
+    let store = fresh.open().await;
+    let a = scope("a");
+    let large = format!("größer{}", "x".repeat(100_000));
+    for body in [LARGE, "é", &large, ""] {
+        change(&store, &a, &[put(Kind::Script, "x", body)]).await;
+    }
+    change(&store, &a, &[gone(Kind::Script, "x")]).await;
+    let listed = async |before, limit| store.stretches(&a, Kind::Script, "x", before, limit).await.expect("read");
+    let stretch = |since: i64, body: &str, known: bool| Stretch {
+        since,
+        until: Some(since + 1),
+        bytes: body.len(),
+        head: body.chars().take(HEAD_CHARS).collect(),
+        sha256: known.then(|| Text::from(body).digest().to_owned()),
+    };
+    let expected = [stretch(4, "", true), stretch(3, &large, true), stretch(2, "é", true), stretch(1, LARGE, true)];
+    assert_eq!(listed(None, 10).await, expected);
+    assert_eq!(listed(Some(4), 2).await, expected[1..3]);
+    assert!(store.stretches(&scope("b"), Kind::Script, "x", None, 9).await.expect("read").is_empty());
+    // One who read them would find them damaged.
+    sqlx::query("UPDATE bodies SET body = substr(body, 1, 7) || '!' || substr(body, 9)")
+        .execute(&store.writers)
+        .await
+        .expect("changed");
+    let sizes: Vec<usize> = listed(None, 10).await.iter().map(|stretch| stretch.bytes).collect();
+    assert_eq!(sizes, expected.iter().map(|stretch| stretch.bytes).collect::<Vec<_>>());
+    fresh.open().await.history(&a, Kind::Script, "x", None, 10).await.expect_err("it reads them");
+    // As they were written before there was a table of bodies.
+    sqlx::query("UPDATE entities SET body = $1, body_hash = NULL WHERE since = 3")
+        .bind(&*large)
+        .execute(&store.writers)
+        .await
+        .expect("changed");
+    assert_eq!(listed(Some(4), 1).await, [stretch(3, &large, false)]);
 }
 
 async fn changes_that_bring_the_same_bodies_at_once_do_not_wait_for_each_other_for_ever(fresh: Fresh) {

@@ -12,15 +12,12 @@ use super::{
 };
 use crate::{
     domain::{Event, Moment, Span},
-    extension::{ExtensionError, SinkInput, SinkRequest},
+    extension::{ExtensionError, SinkInput, SinkRequest, lane::NotRun, limits::MAX_SINK_REQUESTS},
     store::{DeadLetter, StoredEvent, StoredLetter},
 };
 
 /// Events of one call to a sink: their JSON stays far below the scripts' string limit.
 const MAX_BATCH: u32 = 500;
-
-/// Requests that a sink may answer for one batch: one per event.
-const MAX_REQUESTS: usize = 500;
 
 /// How long a node delivers for a sink without saying so again: longer than the slowest request, and no longer than a
 /// receiver may wait when a node dies.
@@ -189,9 +186,17 @@ impl Delivery {
             if self.tools.store.tells() && self.held_until == Moment::MIN {
                 return None;
             }
+            self.note_failure(&failure.message).await;
+            if failure.untried {
+                // Like a database that is away: it costs time and no attempt. What nobody was asked for is not given up.
+                self.pause(self.tools.timing.poll).await;
+                if *self.stopped.borrow() {
+                    return None;
+                }
+                continue;
+            }
             attempts += 1;
             self.count("failed_attempt", 1);
-            self.note_failure(&failure.message).await;
             let given_up = failure.hopeless || attempts >= self.tools.timing.attempts;
             if given_up {
                 self.warn("sink gave up a batch; it is among the dead letters", &failure.message);
@@ -236,7 +241,8 @@ impl Delivery {
         letter
     }
 
-    /// Delivers a letter's events again, once: it is gone, or it stays with what went wrong this time.
+    /// Delivers a letter's events again, once: it is gone, or it stays with what went wrong this time. Where the host did not
+    /// let it be tried, it stays wanted.
     async fn replay(&mut self, letter: StoredLetter) {
         let (first, last) = (letter.letter.first_event, letter.letter.last_event);
         let (store, scope) = (self.tools.store.clone(), self.spec.scope.clone());
@@ -255,6 +261,10 @@ impl Delivery {
         };
         if *self.stopped.borrow() && outcome.is_err() {
             // Not tried to the end; it stays wanted.
+            return;
+        }
+        if outcome.as_ref().is_err_and(|failure| failure.untried) {
+            self.look_for_letters = Instant::now() + self.tools.timing.poll;
             return;
         }
         let stored = match &outcome {
@@ -323,12 +333,18 @@ impl Delivery {
         let requests = match call.await {
             Ok(Ok(requests)) => requests,
             Ok(Err(error @ ExtensionError::Compile { .. })) => return Err(Failure::hopeless(error.to_string())),
+            Ok(Err(error)) if error.is_the_hosts() || matches!(error, ExtensionError::CircuitOpen { .. }) => {
+                return Err(Failure::untried(error.to_string()));
+            }
             Ok(Err(error)) => return Err(Failure::retry(error.to_string())),
-            Err(error) => return Err(Failure::retry(format!("the sink was not asked: {error}"))),
+            Err(error @ NotRun::NoTurn) => return Err(Failure::untried(format!("the sink was not asked: {error}"))),
+            Err(error @ NotRun::BrokeOff) => return Err(Failure::retry(format!("the sink was not asked: {error}"))),
         };
-        if requests.len() > MAX_REQUESTS {
+        if requests.len() > MAX_SINK_REQUESTS {
             let asked = requests.len();
-            return Err(Failure::hopeless(format!("the sink asked for {asked} requests, more than {MAX_REQUESTS}")));
+            return Err(Failure::hopeless(format!(
+                "the sink asked for {asked} requests, more than {MAX_SINK_REQUESTS}"
+            )));
         }
         Ok(requests.into())
     }

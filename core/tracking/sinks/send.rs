@@ -6,10 +6,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use serde_json::Value;
 use url::Url;
 
 use super::{SinkSpec, Tools, file::Appender, vault::Opened};
 use crate::{
+    domain::Refusal,
     extension::SinkRequest,
     outbound::{
         OutboundError, SendRequest,
@@ -26,27 +28,38 @@ const NATS_USER: &str = "nats-user";
 const NATS_PASSWORD: &str = "nats-password";
 const NATS_TOKEN: &str = "nats-token";
 
+/// Bytes of an answer in which a receiver may say what it did not take: for 1,000 records, a kilobyte on each.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// Characters of a refusal that are told.
+const REFUSAL_SHOWN: usize = 200;
+
 /// A batch that could not be delivered now.
 pub(super) struct Failure {
     pub message: String,
     /// Trying again cannot help.
     pub hopeless: bool,
+    /// The host did not let it be tried: nothing is known of the sink or its receiver.
+    pub untried: bool,
     /// The receiver asked for this pause.
     pub pause: Option<Duration>,
 }
 
 impl Failure {
     pub fn retry(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hopeless: false, pause: None }
+        Self { message: message.into(), hopeless: false, untried: false, pause: None }
     }
     pub fn hopeless(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hopeless: true, pause: None }
+        Self { hopeless: true, ..Self::retry(message) }
+    }
+    pub fn untried(message: impl Into<String>) -> Self {
+        Self { untried: true, ..Self::retry(message) }
     }
 }
 
 impl From<OutboundError> for Failure {
     fn from(error: OutboundError) -> Self {
-        Self { hopeless: error.is_refusal(), message: error.to_string(), pause: None }
+        Self { hopeless: error.is_refusal(), ..Self::retry(error.to_string()) }
     }
 }
 
@@ -85,20 +98,28 @@ impl Transport {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .chain([(SIGNATURE_HEADER, signature.as_str())])
             .collect();
-        let sent = self.tools.outbound.send(SendRequest {
+        let sending = SendRequest {
             method: &request.method,
             url: &url,
             headers: &headers,
             body: Bytes::copy_from_slice(request.body.as_bytes()),
             deadline: Some(self.tools.timing.request_deadline),
             allowed_hosts: Some(&self.spec.allow_hosts),
-        });
-        let sent = sent.await?;
-        if sent.is_success() {
-            return Ok(());
-        }
-        let message = format!("{} answered {}", url.host_str().unwrap_or_default(), sent.status);
-        Err(Failure { message, hopeless: false, pause: sent.retry_after })
+        };
+        let host = url.host_str().unwrap_or_default();
+        let (sent, refused) = match &self.spec.refused_if {
+            None => (self.tools.outbound.send(sending).await?, Ok(())),
+            Some(refusal) => {
+                let (sent, answer) = self.tools.outbound.send_and_read(sending, MAX_ANSWER_BYTES).await?;
+                (sent, taken(refusal, &answer))
+            }
+        };
+        let message = match refused {
+            _ if !sent.is_success() => format!("{host} answered {}", sent.status),
+            Err(reason) => format!("{host} answered {}, {reason}", sent.status),
+            Ok(()) => return Ok(()),
+        };
+        Err(Failure { pause: sent.retry_after, ..Failure::retry(message) })
     }
 
     async fn publish(&mut self, request: &SinkRequest) -> Result<(), Failure> {
@@ -140,5 +161,41 @@ impl Transport {
         let (file, written) = written.await.map_err(|error| Failure::retry(format!("writing broke off: {error}")))?;
         self.file = Some(file);
         written.map_err(|error| Failure::retry(error.to_string()))
+    }
+}
+
+/// Whether an answer of 2xx says of nothing that it was not taken. An empty one does not; one that cannot be understood may
+/// say anything, or come from somebody in between: what was sent is sent again.
+fn taken(refusal: &Refusal, answer: &[u8]) -> Result<(), String> {
+    if answer.is_empty() {
+        return Ok(());
+    }
+    let answer: Value =
+        serde_json::from_slice(answer).map_err(|_| format!("but not in JSON, where refused_if is {refusal}"))?;
+    let Some((place, value)) = refusal.found(&answer) else { return Ok(()) };
+    let value: String = value.to_string().chars().take(REFUSAL_SHOWN).collect();
+    Err(format!("but did not take all: {place} is {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_that_names_nothing_was_taken() {
+        let refusal: Refusal = "/offsets/*/error_code".parse().expect("a pointer");
+        let none = r#"{"offsets": [{"error_code": null}, {"offset": 7}]}"#;
+        let one = r#"{"offsets": [{"error_code": null}, {"error_code": 50003}]}"#;
+        let long = format!(r#"{{"offsets": [{{"error_code": "{}"}}]}}"#, "x".repeat(9_000));
+        for (answer, expect) in [
+            (none, Ok(())),
+            ("", Ok(())),
+            (one, Err("but did not take all: /offsets/1/error_code is 50003")),
+            ("<html>", Err("but not in JSON, where refused_if is /offsets/*/error_code")),
+            (&none[..20], Err("but not in JSON, where refused_if is /offsets/*/error_code")),
+        ] {
+            assert_eq!(taken(&refusal, answer.as_bytes()), expect.map_err(str::to_owned), "{answer}");
+        }
+        assert!(taken(&refusal, long.as_bytes()).is_err_and(|message| message.len() < 2 * REFUSAL_SHOWN));
     }
 }

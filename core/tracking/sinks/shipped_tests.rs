@@ -42,6 +42,7 @@ fn mounted(script: &str, name: &str, config: Value, host: &str) -> SinkSpec {
         config,
         secrets,
         allow_hosts: vec![host.to_owned()],
+        refused_if: None,
         signing_key: [5; 32],
     }
 }

@@ -17,7 +17,10 @@ use parking_lot::Mutex as SyncMutex;
 use super::*;
 use crate::{
     domain::{Event, EventType, Moment},
-    extension::{ExtensionError, Extensions, SinkInput, SinkRequest, monotonic},
+    extension::{
+        Allowance, ExtensionError, Extensions, SinkInput, SinkRequest, lane::Lanes, limits::MAX_SINK_REQUESTS,
+        monotonic, quota::Quota,
+    },
     ledger::tests::ledger,
     outbound::OutboundConfig,
     secret::MasterKey,
@@ -48,19 +51,25 @@ struct TestSink {
     url: String,
     calls: AtomicUsize,
     failing_calls: usize,
+    /// Calls that the host refuses.
+    refused: std::ops::Range<usize>,
     one_request_per_event: bool,
 }
 
 impl TestSink {
     fn posting(url: String) -> Self {
-        Self { url, calls: AtomicUsize::new(0), failing_calls: 0, one_request_per_event: false }
+        Self { url, calls: AtomicUsize::new(0), failing_calls: 0, refused: 0..0, one_request_per_event: false }
     }
 }
 
 impl TrackingSink for TestSink {
     fn deliver(&self, input: &SinkInput<'_>) -> Result<Vec<SinkRequest>, ExtensionError> {
-        if self.calls.fetch_add(1, Ordering::SeqCst) < self.failing_calls {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if call < self.failing_calls {
             panic!("a broken sink");
+        }
+        if self.refused.contains(&call) {
+            return Err(ExtensionError::Quota { path: "hook".to_owned(), what: "calls".to_owned() });
         }
         let request = |events: &[Event]| SinkRequest {
             method: "POST".into(),
@@ -198,6 +207,7 @@ fn spec(sink: TestSink, revision: &str, host: &str) -> SinkSpec {
         config: Value::Null,
         secrets: Placeholders::new(),
         allow_hosts: vec![host.to_owned()],
+        refused_if: None,
         signing_key: [5; 32],
     }
 }
@@ -255,6 +265,57 @@ async fn a_dead_receiver_s_batch_becomes_a_dead_letter_and_the_next_goes_on() {
     assert_eq!(letters.len(), 1);
     assert_eq!((letters[0].first_event, letters[0].last_event, letters[0].attempts), (1, 2, 4));
     assert!(letters[0].error.contains("503"), "{}", letters[0].error);
+}
+
+#[tokio::test]
+async fn what_the_host_refuses_costs_time_and_no_attempt() {
+    let bench = bench_with(SinkTiming { poll: Duration::from_millis(10), ..QUICK }).await;
+    let receiver = Receiver::default();
+    let host = receiver.start().await;
+    let refused = 0..3 * QUICK.attempts as usize;
+    let sink = TestSink { refused, ..TestSink::posting(format!("http://{host}/hook")) };
+    bench.runner.reconcile(vec![spec(sink, "1", &host)]).await.expect("started");
+    let expected = bench.record(0..2).await;
+    assert_eq!(receiver.wait_for(2).await, expected);
+    assert!(bench.store.dead_letters(&scope(), 9).await.expect("read").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_gets_no_thread_costs_time_and_no_attempt() {
+    let bench = bench_with(SinkTiming { poll: Duration::from_millis(10), ..QUICK }).await;
+    let receiver = Receiver::default();
+    let host = receiver.start().await;
+    let quota = Arc::new(Quota::new(Allowance::default(), monotonic()));
+    quota.charge(Duration::from_secs(60));
+    let lane = Lane::new(Arc::new(Lanes::new().expect("a runtime")), Some(quota));
+    let (taken, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for _ in 0..threads {
+        let (lane, taken, over) = (lane.clone(), taken.clone(), over.clone());
+        let hold = move || {
+            taken.fetch_add(1, Ordering::SeqCst);
+            while over.load(Ordering::SeqCst) == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        tokio::spawn(async move { lane.run(hold).await });
+    }
+    while taken.load(Ordering::SeqCst) < threads {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let spec = SinkSpec { lane, ..spec(TestSink::posting(format!("http://{host}/hook")), "1", &host) };
+    bench.runner.reconcile(vec![spec]).await.expect("started");
+    let expected = bench.record(0..2).await;
+    let failures = async || {
+        let states = bench.store.sink_states(&scope()).await.expect("read");
+        states.first().and_then(|state| state.failure.as_ref()).map_or(0, |failure| failure.failures)
+    };
+    while failures().await <= i64::from(QUICK.attempts) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    over.store(1, Ordering::SeqCst);
+    assert_eq!(receiver.wait_for(2).await, expected);
+    assert!(bench.store.dead_letters(&scope(), 9).await.expect("read").is_empty());
 }
 
 #[tokio::test]
@@ -353,6 +414,23 @@ async fn a_dead_letter_is_delivered_again_when_asked_for_and_is_gone_when_it_was
     }
 }
 
+#[tokio::test]
+async fn a_dead_letter_that_the_host_did_not_let_be_tried_stays_wanted() {
+    let (bench, receiver) = (bench().await, Receiver::default());
+    let host = receiver.start().await;
+    receiver.refuse.store(QUICK.attempts as usize, Ordering::SeqCst);
+    // Asked once for the batch; refused when the letter is delivered again.
+    let sink = TestSink { refused: 1..3, ..TestSink::posting(format!("http://{host}/hook")) };
+    bench.runner.reconcile(vec![spec(sink, "1", &host)]).await.expect("started");
+    let expected = bench.record(0..2).await;
+    while bench.store.letters(&scope(), 0, 9).await.expect("read").is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let letter = bench.store.letters(&scope(), 0, 9).await.expect("read").remove(0);
+    assert!(bench.store.request_replay(&scope(), letter.id, None, Moment(5)).await.expect("asked"));
+    assert_eq!(receiver.wait_for(2).await, expected);
+}
+
 /// Its receiver takes connections and never answers.
 #[tokio::test]
 async fn a_sink_that_hangs_holds_up_neither_the_journal_nor_another_sink() {
@@ -404,4 +482,33 @@ async fn of_two_nodes_one_delivers_and_the_other_goes_on_when_it_stops() {
     receiver.wait_for(1_000).await;
     two.shutdown().await;
     assert_eq!(receiver.sessions(), expected, "each once and in order");
+}
+
+/// Asks for so many requests, whatever the batch.
+struct Chatty(String, usize);
+
+impl TrackingSink for Chatty {
+    fn deliver(&self, _input: &SinkInput<'_>) -> Result<Vec<SinkRequest>, ExtensionError> {
+        let request =
+            |_| SinkRequest { method: "POST".into(), url: self.0.clone(), headers: BTreeMap::new(), body: "x".into() };
+        Ok((0..self.1).map(request).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_batch_may_ask_for_all_the_requests_that_the_contract_allows_and_for_none_more() {
+    for (requests, sent, dead) in [(MAX_SINK_REQUESTS, MAX_SINK_REQUESTS, 0), (MAX_SINK_REQUESTS + 1, 0, 1)] {
+        let (bench, receiver) = (bench().await, Receiver::default());
+        let host = receiver.start().await;
+        let sink = Chatty(format!("http://{host}/hook"), requests);
+        let spec = SinkSpec { sink: Arc::new(sink), ..spec(TestSink::posting(String::new()), "1", &host) };
+        bench.runner.reconcile(vec![spec]).await.expect("started");
+        bench.record(0..1).await;
+        while bench.cursor().await < 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(receiver.sessions().len(), sent);
+        assert_eq!(bench.store.dead_letters(&scope(), 9).await.expect("read").len(), dead);
+        bench.runner.shutdown().await;
+    }
 }

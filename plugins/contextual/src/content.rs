@@ -27,7 +27,8 @@ impl Content {
         });
         let fields = fields.collect();
         let rating = config.rating.as_ref().and_then(|rating| {
-            let text = rating.content.iter().find_map(|source| text(request, source))?;
+            let mut texts = rating.content.iter().filter_map(|source| text(request, source));
+            let text = texts.find(|text| !words::plain(text).is_empty())?;
             let level = level(text, &rating.scale);
             if level.is_none() {
                 log::warn(&format!("the content's rating `{text}` is not on the scale: {}", rating.scale.join(", ")));

@@ -43,7 +43,8 @@ fn score(ad: &Candidate, content: &Content, config: &Config) -> Result<f64, Stri
     for (field, known) in config.fields.iter().zip(&content.fields) {
         avoided(ad, field, known)?;
         let Some(points) = wanted(ad, field, known)? else { continue };
-        targeted = true;
+        // Where nothing is known, `unknown` has decided: that is no reason to score less than others.
+        targeted |= !known.is_empty();
         score += points;
         if points != 0.0 {
             // Writing to a String cannot fail.

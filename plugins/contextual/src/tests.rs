@@ -131,7 +131,29 @@ fn a_floor_drops_what_scores_less() {
             dropped("context score 0 is below 10: nothing matched"),
         ),
         (floor, &[("genre", "news")], &[], Verdict::Keep),
+        // Of the mood something is known, of the genre nothing: only what is known is held against the floor.
+        (floor, &[("mood", "calm")], &[("context:genre", "sports")], Verdict::Keep),
+        (
+            floor,
+            &[("mood", "calm")],
+            &[("context:genre", "sports"), ("context:mood", "calm")],
+            dropped("context score 5 is below 10: mood +5"),
+        ),
         (for_all, &[("genre", "news")], &[], dropped("context score 0 is below 1: nothing matched")),
+    ]);
+}
+
+#[test]
+fn content_of_which_nothing_is_known_keeps_ads_above_any_floor_unless_told_otherwise() {
+    let floor = r#"{"floor": 5}"#;
+    let drop = r#"{"floor": 5, "fields": [{"name": "genre", "unknown": "drop"}]}"#;
+    let for_all = r#"{"floor": 5, "floor_for": "all"}"#;
+    let wants: Pairs = &[("context:genre", "sports"), ("context:mood", "calm")];
+    check(&[
+        (floor, &[], wants, Verdict::Keep),
+        (floor, &[("genre", " , ")], wants, Verdict::Keep),
+        (drop, &[], wants, dropped("wants genre sports, and the content's is unknown")),
+        (for_all, &[], wants, dropped("context score 0 is below 5: nothing matched")),
     ]);
 }
 
@@ -151,6 +173,14 @@ fn ratings_have_floors_and_ceilings() {
         (rating, &[], &[("rating", "R")], dropped("the content's rating is unknown")),
         (lenient, &[], &[("rating", "R")], Verdict::Keep),
         (rating, &[], &[], Verdict::Keep),
+        // An empty text says nothing: the next source does.
+        (
+            rating,
+            &[("rating", " "), ("channel.rating", "R")],
+            &[("context:max_rating", "PG")],
+            dropped("the content is rated R, the ad goes up to PG"),
+        ),
+        (rating, &[("rating", "")], &[("rating", "R")], dropped("the content's rating is unknown")),
         (
             rating,
             &[("rating", "G")],

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 
 use crate::{
     piece::{MAX_SLOTS, Piece, Worth, useful},
+    pod::{MAX_WORK, full, fullest},
     search::{Found, Task, best},
     slots::{Position, Slots},
+    value::for_fill,
 };
 
 const UNLIMITED: Worth = Worth { first: i64::MAX, second: i64::MAX };
@@ -50,7 +52,8 @@ fn fits(pieces: &[Piece], set: &[usize], room: i64, max_ads: usize) -> bool {
     categories.len() == count && set.len() <= max_ads && set.iter().map(|at| pieces[*at].length).sum::<i64>() <= room
 }
 
-fn by_brute_force(pieces: &[Piece], room: i64, max_ads: usize, slots: &Slots) -> Worth {
+/// In as far as it counts.
+fn by_brute_force(pieces: &[Piece], room: i64, max_ads: usize, slots: &Slots, enough: Worth) -> Worth {
     let sets = (0..1_u32 << pieces.len()).map(|bits| (0..pieces.len()).filter(|at| bits & (1 << at) != 0).collect());
     let fitting = sets.filter(|set: &Vec<usize>| fits(pieces, set, room, max_ads));
     let worth = |set: Vec<usize>| {
@@ -59,7 +62,7 @@ fn by_brute_force(pieces: &[Piece], room: i64, max_ads: usize, slots: &Slots) ->
         }
         best_order(pieces, &mut Vec::new(), &mut set.clone(), slots)
     };
-    fitting.map(worth).max().unwrap_or_default()
+    fitting.map(|set| worth(set).capped(enough)).max().unwrap_or_default()
 }
 
 /// The answer is a pod, its worth is what it says, and its order brings it.
@@ -76,8 +79,28 @@ fn check(pieces: &[Piece], found: &Found, room: i64, max_ads: usize, slots: &Slo
     assert!(found.exact);
 }
 
-fn solve(pieces: &[Piece], room: i64, max_ads: usize, slots: &Slots) -> Found {
-    best(&useful(pieces, room, max_ads), &Task { room, max_ads, slots, enough: UNLIMITED })
+/// Holds the search against trying everything, for the most valuable pod and for the fullest.
+fn compare(pieces: &[Piece], room: i64, max_ads: usize, slots: &Slots, enough: i64) {
+    let turned = for_fill(pieces);
+    let searches = [
+        (pieces, UNLIMITED),
+        (pieces, Worth { second: enough, ..UNLIMITED }),
+        (&turned, UNLIMITED),
+        (&turned, full(room)),
+    ];
+    for (pieces, enough) in searches {
+        let task = Task { room, max_ads, slots, enough, work: MAX_WORK };
+        let found = best(&useful(pieces, room, max_ads), &task);
+        check(pieces, &found, room, max_ads, slots);
+        let expect = by_brute_force(pieces, room, max_ads, slots, enough);
+        assert_eq!(found.worth.capped(enough), expect, "{enough:?}");
+    }
+    let search = |pieces: &[Piece], enough: Worth, work: usize| {
+        best(&useful(pieces, room, max_ads), &Task { room, max_ads, slots, enough, work })
+    };
+    let found = fullest(&turned, full(room), MAX_WORK, search);
+    check(&turned, &found, room, max_ads, slots);
+    assert_eq!(found.worth.capped(full(room)), by_brute_force(&turned, room, max_ads, slots, full(room)));
 }
 
 fn pieces(most: usize, lengths: impl Strategy<Value = i64> + Clone) -> impl Strategy<Value = Vec<Piece>> {
@@ -96,6 +119,10 @@ fn usual_lengths() -> impl Strategy<Value = i64> + Clone {
     prop::sample::select(vec![6_i64, 10, 15, 20, 30, 45, 60])
 }
 
+fn max_ads() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(usize::MAX), 0..6_usize]
+}
+
 fn slots() -> impl Strategy<Value = Slots> {
     let positions = [Position::Nth(1), Position::Nth(2), Position::Nth(4), Position::Last];
     prop::sample::subsequence(positions.to_vec(), 1..=MAX_SLOTS).prop_map(Slots)
@@ -111,30 +138,29 @@ proptest! {
 
     #[test]
     fn usual_lengths_as_good_as_trying_all(
-        pieces in pieces(12, usual_lengths()), room in 0..150_i64, max_ads in prop_oneof![Just(usize::MAX), 0..6_usize],
+        pieces in pieces(12, usual_lengths()), room in 0..150_i64, max_ads in max_ads(), enough in 0..150_i64,
     ) {
-        let (pieces, slots) = (without_bids(pieces), Slots::default());
-        let found = solve(&pieces, room, max_ads, &slots);
-        check(&pieces, &found, room, max_ads, &slots);
-        prop_assert_eq!(found.worth, by_brute_force(&pieces, room, max_ads, &slots));
+        compare(&without_bids(pieces), room, max_ads, &Slots::default(), enough);
     }
 
     #[test]
     fn odd_lengths_as_good_as_trying_all(
-        pieces in pieces(12, 5_000_000..40_000_000_i64), room in 0..150_000_000_i64, max_ads in prop_oneof![Just(usize::MAX), 0..6_usize],
+        pieces in pieces(12, 5_000_000..40_000_000_i64), room in 0..150_000_000_i64, max_ads in max_ads(), enough in 0..150_000_000_i64,
     ) {
-        let (pieces, slots) = (without_bids(pieces), Slots::default());
-        let found = solve(&pieces, room, max_ads, &slots);
-        check(&pieces, &found, room, max_ads, &slots);
-        prop_assert_eq!(found.worth, by_brute_force(&pieces, room, max_ads, &slots));
+        compare(&without_bids(pieces), room, max_ads, &Slots::default(), enough);
+    }
+
+    #[test]
+    fn many_that_fill_it_as_good_as_trying_all(
+        pieces in pieces(11, 9_900..10_100_i64), room in 39_900..40_100_i64, max_ads in max_ads(), enough in 30_000..40_000_i64,
+    ) {
+        compare(&without_bids(pieces), room, max_ads, &Slots::default(), enough);
     }
 
     #[test]
     fn positions_as_good_as_trying_all_orders(
-        pieces in pieces(7, usual_lengths()), room in 0..150_i64, max_ads in prop_oneof![Just(usize::MAX), 0..6_usize], slots in slots(),
+        pieces in pieces(6, usual_lengths()), room in 0..150_i64, max_ads in max_ads(), slots in slots(), enough in 0..150_i64,
     ) {
-        let found = solve(&pieces, room, max_ads, &slots);
-        check(&pieces, &found, room, max_ads, &slots);
-        prop_assert_eq!(found.worth, by_brute_force(&pieces, room, max_ads, &slots));
+        compare(&pieces, room, max_ads, &slots, enough);
     }
 }

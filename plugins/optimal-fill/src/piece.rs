@@ -14,6 +14,18 @@ pub struct Worth {
     pub second: i64,
 }
 
+impl Worth {
+    /// Each of the two numbers, no higher than in `most`.
+    pub fn capped(self, most: Self) -> Self {
+        Self { first: self.first.min(most.first), second: self.second.min(most.second) }
+    }
+
+    /// The higher of each of the two numbers.
+    pub fn highest(self, other: Self) -> Self {
+        Self { first: self.first.max(other.first), second: self.second.max(other.second) }
+    }
+}
+
 impl Add for Worth {
     type Output = Self;
     fn add(self, other: Self) -> Self {

@@ -88,6 +88,24 @@ fn a_pod_that_is_too_empty_gives_way_to_the_fullest() {
 }
 
 #[test]
+fn of_the_fullest_pods_the_most_valuable_plays() {
+    let filler = Candidate { priority: 1, ..ad("filler60", 60.0, 1.0, "") };
+    let ads = [filler, ad("rich20", 20.0, 50.0, ""), ad("b30", 30.0, 20.0, ""), ad("c30", 30.0, 20.0, "")];
+    assert_eq!(pod(&ads, r#"{"min_fill": 0.9, "priority_weight": 0}"#), ["b30", "c30"]);
+    let mut ads = vec![ad("rich", 100.0, 30.0, ""), ad("x", 60.0, 9.0, "x"), ad("z", 60.0, 8.0, "z")];
+    ads.extend(["y1", "y2", "y3", "y4"].map(|id| ad(id, 30.0, 6.0, "")));
+    assert_eq!(fill(120.0, &ads, r#"{"min_fill": 0.9}"#), Ok(vec![3, 4, 5, 6]));
+    // A thousandth that is empty is not seen.
+    let ads = [ad("full", 60.0, 1.0, "x"), ad("rich", 30.0, 50.0, "x"), ad("nearly", 59.95, 2.0, "x")];
+    assert_eq!(pod(&ads, r#"{"min_fill": 0.9}"#), ["nearly"]);
+    // The bids for places count as they do elsewhere.
+    let bidder = with_label(ad("bidder", 30.0, 5.0, ""), "bid", "3");
+    let ads = [ad("rich", 20.0, 90.0, ""), ad("a", 30.0, 9.0, ""), ad("b", 30.0, 8.0, ""), bidder];
+    let config = r#"{"min_fill": 0.9, "positions": [{"position": "last", "label": "bid"}]}"#;
+    assert_eq!(pod(&ads, config), ["a", "bidder"]);
+}
+
+#[test]
 fn the_highest_bid_has_the_position() {
     let bid =
         r#"{"positions": [{"position": "first", "label": "bid_first"}, {"position": "last", "label": "bid_last"}]}"#;
@@ -133,7 +151,9 @@ fn candidates() -> impl Strategy<Value = (f64, Vec<Candidate>)> {
     let seconds = prop_oneof![
         (3_000_000..45_000_000_i64).prop_map(|micros| micros as f64 / 1e6),
         (1..90_u8).prop_map(|halves| f64::from(halves) / 2.0),
+        prop::sample::select(vec![10.0, 15.0, 20.0, 30.0, 60.0]),
     ];
+    let breaks = prop_oneof![0.0..200.0_f64, prop::sample::select(vec![30.0, 60.0, 120.0])];
     let category = prop::sample::select(vec!["", "cars", "food", "travel"]);
     let parts = (seconds, 0..4_000_u32, category, -5.0..5.0_f64, -2..3_i32);
     let any = parts.prop_map(|(seconds, cents, category, score, priority)| Candidate {
@@ -141,7 +161,7 @@ fn candidates() -> impl Strategy<Value = (f64, Vec<Candidate>)> {
         priority,
         ..ad("ad", seconds, f64::from(cents) / 100.0, category)
     });
-    (0.0..200.0_f64, prop::collection::vec(any, 0..=11))
+    (breaks, prop::collection::vec(any, 0..=11))
 }
 
 /// Millionths, as the README defines an ad's value.
@@ -163,8 +183,19 @@ proptest! {
         let worth = |pod: &[usize]| pod.iter().map(|at| value(&ads[*at])).sum::<i64>();
         let pod: Vec<usize> = fill(seconds, &ads, "{}").unwrap().iter().map(|place| *place as usize).collect();
         prop_assert!(fits(&pod));
-        let sets = (0..1_u32 << ads.len()).map(|bits| (0..ads.len()).filter(|at| bits & (1 << at) != 0).collect());
-        let best = sets.filter(|set: &Vec<usize>| fits(set)).map(|set| worth(&set)).max();
+        let sets = || (0..1_u32 << ads.len()).map(|bits| (0..ads.len()).filter(|at| bits & (1 << at) != 0).collect());
+        let best = sets().filter(|set: &Vec<usize>| fits(set)).map(|set| worth(&set)).max();
         prop_assert_eq!(Some(worth(&pod)), best);
+
+        // Where only a full pod will do: a thousandth less is as full.
+        let filled = |pod: &[usize]| {
+            let length = pod.iter().map(|at| micros(ads[*at].duration)).sum::<i64>();
+            (length.min(room - room / 1_000), worth(pod))
+        };
+        let pod = fill(seconds, &ads, r#"{"min_fill": 1}"#).unwrap();
+        let pod: Vec<usize> = pod.iter().map(|place| *place as usize).collect();
+        prop_assert!(fits(&pod));
+        let best = sets().filter(|set: &Vec<usize>| fits(set)).map(|set| filled(&set)).max();
+        prop_assert_eq!(Some(filled(&pod)), best);
     }
 }

@@ -5,23 +5,24 @@
 //! that could still come (see [`Bound`]) would not reach the best pod found. Both lose nothing. Lengths are exact: nothing
 //! is rounded to a grid, and where lengths share a unit the lists are no longer than the room has units.
 //!
-//! Only if candidates are so unruly that it would take more than [`MAX_WORK`], the least promising partial pods go, and
+//! Only if candidates are so unruly that it would take more than [`Task::work`], the least promising partial pods go, and
 //! [`Found::exact`] says so.
 
 use std::{cmp::Reverse, num::NonZeroU32};
 
 use super::{
-    bound::Bound,
+    bound::{Bound, Number},
     piece::{MAX_SLOTS, Piece, Worth},
     slots::Slots,
 };
 
-/// Partial pods that may be looked at, again and again: leaves a search well within the deadline of a call.
-const MAX_WORK: usize = 600_000;
-
 /// Most partial pods are soon pruned: so many times more are kept than could all be tried. What is left of
-/// [`MAX_WORK`] shrinks with each category, so it is not exceeded.
+/// [`Task::work`] shrinks with each category, so it is not exceeded.
 const PRUNED: usize = 2;
+
+/// Where length counts, the longer is always worth more and few are pruned: so much of the work costs each that is kept,
+/// or nothing would be left for the last categories.
+const UNPRUNED: usize = 3;
 
 /// Looking at the bound costs as much as looking at so many partial pods.
 const BOUND_WORK: usize = 2;
@@ -33,8 +34,10 @@ pub struct Task<'a> {
     pub room: i64,
     pub max_ads: usize,
     pub slots: &'a Slots,
-    /// A pod worth so much is not worth improving, in each of the two numbers.
+    /// Of each of the two numbers, more than this counts for nothing.
     pub enough: Worth,
+    /// Partial pods that may be looked at, again and again.
+    pub work: usize,
 }
 
 /// The best pod.
@@ -44,6 +47,8 @@ pub struct Found {
     pub picks: Vec<(usize, Option<usize>)>,
     pub length: i64,
     pub worth: Worth,
+    /// Partial pods looked at.
+    pub work: usize,
     /// Nothing was left out of the search.
     pub exact: bool,
 }
@@ -71,25 +76,29 @@ type PickNumber = Option<NonZeroU32>;
 pub fn best(pieces: &[Piece], task: &Task<'_>) -> Found {
     let groups = groups(pieces);
     let greedy = greedy(pieces, task);
-    let mut search = Search::new(&groups, task, greedy.worth.first);
+    let mut search = Search::new(&groups, task, greedy.worth.capped(task.enough));
     for (number, group) in groups.iter().enumerate() {
-        if search.best.worth.first >= task.enough.first {
-            break;
-        }
         search.bound.start_at(number + 1);
+        if let Some(bound) = &mut search.second {
+            bound.start_at(number + 1);
+        }
         let left = groups.get(number + 1..).unwrap_or_default();
         search.bonus = most_bonus(left);
         search.add(group);
         search.thin_out(tries(left));
     }
     let found = search.found();
-    if found.exact || found.worth >= greedy.worth { found } else { Found { exact: false, ..greedy } }
+    if found.exact || found.worth.capped(task.enough) >= greedy.worth.capped(task.enough) {
+        return found;
+    }
+    Found { exact: false, work: found.work, ..greedy }
 }
 
 /// What a second of it brings at most, for comparison.
-fn density(piece: &Piece) -> i128 {
-    let bonus = piece.bonus.iter().map(|bonus| bonus.first).max().unwrap_or_default();
-    i128::from(piece.worth.first + bonus) * 1_000_000 / i128::from(piece.length.max(1))
+fn density(piece: &Piece) -> (i128, i128) {
+    let most = piece.worth + piece.bonus.into_iter().fold(Worth::default(), Worth::highest);
+    let by_length = |number: i64| i128::from(number) * 1_000_000 / i128::from(piece.length.max(1));
+    (by_length(most.first), by_length(most.second))
 }
 
 /// Ads of one category together, others alone. Those that bring most per second come first, so that good pods are found
@@ -129,11 +138,11 @@ fn greedy(pieces: &[Piece], task: &Task<'_>) -> Found {
 }
 
 /// For each slot, the most that any piece of these groups bids for it.
-fn most_bonus(groups: &[Vec<Piece>]) -> [i64; MAX_SLOTS] {
-    let mut most = [0; MAX_SLOTS];
+fn most_bonus(groups: &[Vec<Piece>]) -> [Worth; MAX_SLOTS] {
+    let mut most = [Worth::default(); MAX_SLOTS];
     for piece in groups.iter().flatten() {
         for (most, bonus) in most.iter_mut().zip(piece.bonus) {
-            *most = (*most).max(bonus.first);
+            *most = most.highest(bonus);
         }
     }
     most
@@ -154,17 +163,19 @@ struct Search<'a> {
     picks: Vec<Pick>,
     best: Partial,
     /// What is less than this is not the best pod.
-    mark: i64,
+    mark: Worth,
     bound: Bound,
+    /// Of the second number, where there can be enough of the first one: then the second decides.
+    second: Option<Bound>,
     /// For each slot, the most that pieces still to come bid for it.
-    bonus: [i64; MAX_SLOTS],
+    bonus: [Worth; MAX_SLOTS],
     /// Partial pods looked at.
     work: usize,
     exact: bool,
 }
 
 impl<'a> Search<'a> {
-    fn new(groups: &[Vec<Piece>], task: &'a Task<'a>, mark: i64) -> Self {
+    fn new(groups: &[Vec<Piece>], task: &'a Task<'a>, mark: Worth) -> Self {
         let empty = Partial { length: 0, worth: Worth::default(), pick: None };
         let limited = task.max_ads < most_ads(groups, task.room);
         let top = if limited { task.max_ads } else { task.slots.most_needed() };
@@ -179,8 +190,10 @@ impl<'a> Search<'a> {
             picks: Vec::new(),
             best: empty,
             mark,
-            bound: Bound::new(groups),
-            bonus: [0; MAX_SLOTS],
+            bound: Bound::new(groups, |worth| worth.first),
+            second: (task.enough.first < i64::MAX && task.enough.second > 0)
+                .then(|| Bound::new(groups, |worth| worth.second)),
+            bonus: [Worth::default(); MAX_SLOTS],
             work: 0,
             exact: true,
         }
@@ -236,8 +249,9 @@ impl<'a> Search<'a> {
             if merged.last().is_some_and(|last| last.worth >= next.worth) {
                 continue;
             }
-            self.work += BOUND_WORK;
-            let record = complete && next.worth > self.best.worth;
+            self.work += self.bound_work();
+            let enough = self.task.enough;
+            let record = complete && next.worth.capped(enough) > self.best.worth.capped(enough);
             if !record && !self.promising(&next, key) {
                 continue;
             }
@@ -256,18 +270,33 @@ impl<'a> Search<'a> {
 
     /// Whether a partial pod of the list `key` can still become the best one.
     fn promising(&self, partial: &Partial, key: usize) -> bool {
-        let most = self.most(partial, key);
-        let best = self.best.worth;
-        most >= self.mark && (most > best.first || (most == best.first && best.second < self.task.enough.second))
+        let best = self.best.worth.capped(self.task.enough);
+        let first = self.most(partial, key, &self.bound, |worth| worth.first).min(self.task.enough.first);
+        if first != best.first.max(self.mark.first) {
+            return first > best.first.max(self.mark.first);
+        }
+        let second = self.most_second(partial, key);
+        (first > best.first || second > best.second) && (first > self.mark.first || second >= self.mark.second)
     }
 
-    /// What it can become at most.
-    fn most(&self, partial: &Partial, key: usize) -> i64 {
+    /// What one of its numbers can become at most.
+    fn most(&self, partial: &Partial, key: usize, bound: &Bound, number: Number) -> i64 {
         let (count, mask) = (key / self.task.slots.masks(), key % self.task.slots.masks());
         let open = self.bonus.iter().enumerate().filter(|(slot, _)| mask & (1 << slot) == 0);
-        let bonus: i64 = open.map(|(_, bonus)| *bonus).sum();
+        let bonus: i64 = open.map(|(_, bonus)| number(*bonus)).sum();
         let ads = self.task.max_ads.saturating_sub(count);
-        partial.worth.first + bonus + self.bound.within(self.task.room - partial.length, ads)
+        number(partial.worth) + bonus + bound.within(self.task.room - partial.length, ads)
+    }
+
+    fn most_second(&self, partial: &Partial, key: usize) -> i64 {
+        let enough = self.task.enough.second;
+        let bound = self.second.as_ref();
+        bound.map_or(enough, |bound| self.most(partial, key, bound, |worth| worth.second).min(enough))
+    }
+
+    /// What a look at what a partial pod can become costs.
+    fn bound_work(&self) -> usize {
+        if self.second.is_some() { 2 * BOUND_WORK } else { BOUND_WORK }
     }
 
     /// Drops what cannot win any more, and the least promising where too many are left to try so many pieces on each.
@@ -277,18 +306,26 @@ impl<'a> Search<'a> {
             list.retain(|partial| self.promising(partial, key));
         }
         let left: usize = lists.iter().map(Vec::len).sum();
-        self.work += left * BOUND_WORK;
-        let width = MAX_WORK.saturating_sub(self.work) * PRUNED / tries.max(1);
+        self.work += left * self.bound_work();
+        let remaining = self.task.work.saturating_sub(self.work);
+        let width = if self.second.is_some() { remaining / UNPRUNED } else { remaining * PRUNED } / tries.max(1);
         if left > width {
             self.exact = false;
-            self.work += left * BOUND_WORK;
+            self.work += left * self.bound_work();
             // Of each list alike, so that pods with and without each position stay: what it can become, and of equals
             // the furthest along.
             let used = lists.iter().filter(|list| !list.is_empty()).count();
             let share = width / used.max(1);
             for (key, list) in lists.iter_mut().enumerate().filter(|(_, list)| list.len() > share) {
-                let hope = |partial: &Partial| (self.most(partial, key), partial.worth);
-                let mut hopes: Vec<(i64, Worth)> = list.iter().map(hope).collect();
+                if self.second.is_some() {
+                    spread(list, self.task.room, share);
+                    continue;
+                }
+                let hope = |partial: &Partial| {
+                    let first = self.most(partial, key, &self.bound, |worth| worth.first).min(self.task.enough.first);
+                    (Worth { first, second: self.most_second(partial, key) }, partial.worth)
+                };
+                let mut hopes: Vec<(Worth, Worth)> = list.iter().map(hope).collect();
                 let (_, least, _) = hopes.select_nth_unstable_by_key(share, |hope| Reverse(*hope));
                 let least = *least;
                 // No two of a list are worth the same.
@@ -305,8 +342,23 @@ impl<'a> Search<'a> {
             picks.push((pick.at as usize, pick.slot.map(usize::from)));
             next = pick.before;
         }
-        Found { picks, length: self.best.length, worth: self.best.worth, exact: self.exact }
+        Found { picks, length: self.best.length, worth: self.best.worth, work: self.work, exact: self.exact }
     }
+}
+
+/// Leaves so many partial pods, of all lengths: where length counts, the longer is always worth more, and what is missing
+/// of an avail comes in any length. Of those that are nearly as long the one with the highest second number stays.
+fn spread(list: &mut Vec<Partial>, room: i64, share: usize) {
+    let part = (room / i64::try_from(share).unwrap_or(i64::MAX).max(1)).max(1);
+    let mut kept: Vec<Partial> = Vec::with_capacity(share + 1);
+    for partial in list.drain(..) {
+        match kept.last_mut().filter(|last| last.length / part == partial.length / part) {
+            Some(last) if last.worth.second >= partial.worth.second => {}
+            Some(last) => *last = partial,
+            None => kept.push(partial),
+        }
+    }
+    *list = kept;
 }
 
 /// Adds a partial pod that is no shorter than the last, if it is worth more.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use cuetone_plugin::{Avail, AvailKind, Channel, Cue, Dialect, Labels, Position, Window};
+use cuetone_plugin::{Avail, AvailKind, Channel, Cue, CueKind, Dialect, Labels, Position, Window};
 
 use crate::{
     config::{Action, Config, Durations, EventIds, MAX_DURATION, MAX_METADATA_BYTES, Use},
@@ -22,6 +22,12 @@ const ROUNDING: f64 = 1e-6;
 
 /// Avails in an answer: the host refuses more.
 const MAX_AVAILS: usize = 500;
+
+/// Where the event id of a break's start is noted.
+const EVENT_ID: &str = "event_id";
+
+/// Where the type of the segment that opened a break is noted.
+const SEGMENTATION_TYPE: &str = "segmentation_type";
 
 /// Where a rule's `max_duration` is noted, for when the break's end is told.
 const LIMIT: &str = "max_duration";
@@ -82,6 +88,17 @@ impl<'a> Breaks<'a> {
         self.event_id(cue).map(|id| name::of_break(Some(id), cue.at))
     }
 
+    /// Whether a break has the cue's event id: by its name, or where ids are used again by what is noted of it.
+    fn has_id(&self, avail: &Avail, cue: &Cue) -> bool {
+        match self.config.event_ids {
+            EventIds::Unique => is_named(avail, self.name(cue).as_deref()),
+            EventIds::Reused => {
+                let id = cue.id.clone().filter(|id| !id.is_empty()).map(shortened);
+                id.is_some() && noted(&avail.metadata, EVENT_ID) == id.as_deref()
+            }
+        }
+    }
+
     /// The break that a cue names again: it starts at this moment, or has the cue's event id and starts near or runs.
     fn same(&self, start: f64, cue: &Cue) -> Option<usize> {
         let near = |avail: &Avail, distance: f64| (avail.start - start).abs() <= distance;
@@ -104,7 +121,7 @@ impl<'a> Breaks<'a> {
             return;
         }
         if let Some(same) = self.same(cue.at, cue) {
-            if self.speaks_of(same, level) {
+            if self.speaks_of(same, level) && !self.is_another(same, cue) {
                 self.repeat(same, cue);
             }
             return;
@@ -117,9 +134,18 @@ impl<'a> Breaks<'a> {
             if self.is_part(cue, level) {
                 return;
             }
-            self.cut(cue.at);
+            // What is too short to be a break is no start of one either.
+            if self.length(cue, &judge(cue, self.config)).0 >= self.config.min_duration {
+                self.cut(cue.at);
+            }
         }
         self.open(cue, cue.at, insert);
+    }
+
+    /// Whether it is a further segment of the message that opened a break: of two alike the first speaks.
+    fn is_another(&self, same: usize, cue: &Cue) -> bool {
+        let other = |avail: &Avail| !self.has_id(avail, cue);
+        cue.kind == CueKind::Info && self.level(same).is_some() && self.list.get(same).is_some_and(other)
     }
 
     /// Whether a cue starts something inside of a break: something that lies further in, or anything where the break's
@@ -150,7 +176,7 @@ impl<'a> Breaks<'a> {
         let start = self.list.iter().rfind(before).map_or(start, |before| start.max(end(before)));
         let same = again.or_else(|| self.same(start, cue));
         if let Some(same) = same {
-            if self.speaks_of(same, level) {
+            if self.speaks_of(same, level) && !self.is_another(same, cue) {
                 self.learn(same, cue);
             }
             return;
@@ -220,7 +246,7 @@ impl<'a> Breaks<'a> {
         let Some(avail) = self.list.get(same) else { return };
         let at_start = (avail.start - cue.at).abs() <= SAME_MOMENT;
         if !self.allows(&verdict, length) {
-            if at_start && noted(&avail.metadata, "upid").or(noted(&avail.metadata, "segmentation_type")).is_none() {
+            if at_start && noted(&avail.metadata, "upid").or(noted(&avail.metadata, SEGMENTATION_TYPE)).is_none() {
                 self.refused.push(Refused { start: avail.start, event_id: cue.id.as_deref() });
                 self.list.remove(same);
             }
@@ -229,6 +255,9 @@ impl<'a> Breaks<'a> {
         // Some packagers repeat the start with what is left of the break; only at the same place it means the whole.
         let whole = at_start || (cue.dialect == Dialect::Daterange && is_named(avail, self.name(cue).as_deref()));
         self.learn(same, cue);
+        if at_start {
+            self.note(same, cue, &verdict);
+        }
         if let Some(avail) =
             self.list.get_mut(same).filter(|avail| certain && whole && avail.kind == AvailKind::Replace)
         {
@@ -249,23 +278,33 @@ impl<'a> Breaks<'a> {
         }
     }
 
-    /// A break ends, perhaps earlier than announced.
+    /// Adds what a typed message says of a break that a tag without one has opened at this moment.
+    fn note(&mut self, index: usize, cue: &Cue, verdict: &Verdict<'_>) {
+        let is_typed = cue.signal.as_ref().is_some_and(|signal| signal.segmentation_type.is_some());
+        let untyped = |avail: &&mut Avail| is_typed && noted(&avail.metadata, SEGMENTATION_TYPE).is_none();
+        let Some(avail) = self.list.get_mut(index).filter(untyped) else { return };
+        for (name, value) in metadata(cue, verdict) {
+            if noted(&avail.metadata, &name).is_none() {
+                avail.metadata.push((name, value));
+            }
+        }
+        avail.metadata.sort();
+    }
+
+    /// A break ends, perhaps earlier than announced: the one with this event id, else the latest.
     fn end(&mut self, cue: &Cue, level: Level) {
         let name = self.name(cue);
-        let ends = |(index, avail): (usize, &Avail)| {
+        let known = self.list.iter().any(|avail| is_named(avail, name.as_deref()));
+        let ends = |index: &usize| {
+            let Some(avail) = self.list.get(*index) else { return false };
             let started = avail.kind == AvailKind::Replace && avail.start < cue.at - ROUNDING;
             if !started || (avail.closed && cue.at >= end(avail)) {
-                return None;
+                return false;
             }
-            let id = is_named(avail, name.as_deref());
-            let inside = match (level, self.level(index)) {
-                (Some(ending), Some(open)) => ending <= open,
-                _ => true,
-            };
-            (inside || id).then_some((id, index))
+            // An end can come late: what runs by then is another's.
+            if known { is_named(avail, name.as_deref()) } else { self.lies_inside(*index, cue, level) }
         };
-        // The one with this event id, else the latest.
-        let Some((_, index)) = self.list.iter().enumerate().filter_map(ends).max() else { return };
+        let Some(index) = (0..self.list.len()).rev().find(ends) else { return };
         let limit = self.list.get(index).map_or(MAX_DURATION, |avail| self.limit(avail));
         let room = self.list.get(index).map_or(0.0, |avail| self.room_after(avail.start));
         if let Some(avail) = self.list.get_mut(index) {
@@ -274,10 +313,28 @@ impl<'a> Breaks<'a> {
         }
     }
 
+    /// Whether the end of something of this level, that is no break we know, ends this break too.
+    fn lies_inside(&self, index: usize, cue: &Cue, level: Level) -> bool {
+        let open = self.level(index);
+        let inside = match (level, open) {
+            (Some(ending), Some(open)) => ending <= open,
+            // A tag opened it. Of a message, what the first cue says counts for tags, not its further segments.
+            (Some(_), None) => cue.kind != CueKind::Info,
+            (None, _) => true,
+        };
+        let has_other_id = self.list.get(index).is_some_and(|avail| name::tells_event_id(&avail.id));
+        if level.is_none() || self.event_id(cue).is_none() || !has_other_id {
+            return inside;
+        }
+        // What the policy refused is known to lie around it, if it is of a kind further out.
+        inside && level != open && self.refused.iter().any(|refused| refused.event_id == cue.id.as_deref())
+    }
+
     /// An announced break will not take place. One that runs goes on.
     fn cancel(&mut self, cue: &'a Cue) {
-        let name = self.name(cue);
-        self.list.retain(|avail| avail.start < cue.at || !is_named(avail, name.as_deref()));
+        let mut list = std::mem::take(&mut self.list);
+        list.retain(|avail| avail.start < cue.at || !self.has_id(avail, cue));
+        self.list = list;
     }
 
     /// How long a break may last.
@@ -295,7 +352,7 @@ impl<'a> Breaks<'a> {
     fn level(&self, index: usize) -> Level {
         let metadata = &self.list.get(index)?.metadata;
         let typed = noted(metadata, "command").is_some_and(|command| command != "splice_insert");
-        let segmentation_type = noted(metadata, "segmentation_type").filter(|_| typed)?;
+        let segmentation_type = noted(metadata, SEGMENTATION_TYPE).filter(|_| typed)?;
         meaning::level_of(segmentation_type.parse().ok()?, self.config)
     }
 
@@ -343,10 +400,10 @@ fn metadata(cue: &Cue, verdict: &Verdict<'_>) -> Labels {
         facts.extend(rule.max_duration.map(|limit| (LIMIT, limit.to_string())));
     }
     facts.insert("dialect", dialect(cue.dialect).to_owned());
-    facts.extend(cue.id.clone().map(|id| ("event_id", id)));
+    facts.extend(cue.id.clone().map(|id| (EVENT_ID, id)));
     if let Some(signal) = &cue.signal {
         facts.insert("command", signal.command.clone());
-        facts.extend(signal.segmentation_type.map(|kind| ("segmentation_type", kind.to_string())));
+        facts.extend(signal.segmentation_type.map(|kind| (SEGMENTATION_TYPE, kind.to_string())));
         facts.extend(signal.upid.clone().map(|upid| ("upid", upid)));
         facts.extend(signal.upid_type.map(|kind| ("upid_type", kind.to_string())));
     }

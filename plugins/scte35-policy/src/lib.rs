@@ -7,6 +7,8 @@ mod name;
 mod upid;
 
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod sliding;

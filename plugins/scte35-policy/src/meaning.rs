@@ -33,6 +33,8 @@ pub fn read(cue: &Cue, config: &Config) -> Option<(Meaning, Level)> {
     let starts = config.breaks.get(level)?.start == segmentation_type;
     let meaning = match cue.kind {
         CueKind::Continue if starts => Meaning::Continue,
+        // A further segment of a message that is repeated while its break goes on.
+        CueKind::Info if starts && cue.elapsed.is_some() => Meaning::Continue,
         // A packager may repeat the signal that opened the break where the break ends.
         CueKind::In => Meaning::End,
         _ if starts => Meaning::Start,
@@ -102,6 +104,20 @@ mod tests {
                 "{segmentation_type:#x}"
             );
         }
+    }
+
+    #[test]
+    fn further_segments_of_a_message_count_by_their_types() {
+        let config = Config::default();
+        let beside = |segmentation_type| cue(CueKind::Info, "time_signal", Some(segmentation_type));
+        assert_eq!(read(&beside(0x36), &config), Some((Meaning::Start, Some(2))));
+        assert_eq!(read(&beside(0x37), &config), Some((Meaning::End, Some(2))));
+        let repeated = Cue { elapsed: Some(0.0), ..beside(0x36) };
+        assert_eq!(read(&repeated, &config), Some((Meaning::Continue, Some(2))));
+        let ended = Cue { elapsed: Some(8.0), ..beside(0x37) };
+        assert_eq!(read(&ended, &config), Some((Meaning::End, Some(2))));
+        // A splice_insert speaks for its whole message.
+        assert_eq!(read(&cue(CueKind::Info, "splice_insert", Some(0x36)), &config), None);
     }
 
     #[test]

@@ -33,6 +33,12 @@ pub fn is_or_repeats(name: &str, first: &str) -> bool {
         || rest.strip_prefix('-').is_some_and(|second| !second.is_empty() && second.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// Whether it is named after an event id.
+pub fn tells_event_id(name: &str) -> bool {
+    let by_start = |rest: &str| rest.strip_prefix("at-").is_some_and(|second| second.parse::<i64>().is_ok());
+    name.strip_prefix(PREFIX).is_some_and(|rest| !by_start(rest))
+}
+
 fn second(start: f64) -> i64 {
     start.round() as i64
 }
@@ -52,6 +58,14 @@ mod tests {
         assert_eq!(of_break(None, 1012.6), "scte35-at-1013");
         assert_eq!(of_repeated("7", 1012.2), "scte35-7-1012");
         assert_eq!(of_break(Some(&"x".repeat(200)), 0.0).len(), 71);
+    }
+
+    #[test]
+    fn a_name_tells_whether_it_has_an_event_id() {
+        for (event_id, expect) in [(Some("7"), true), (Some("at-home"), true), (None, false)] {
+            assert_eq!(tells_event_id(&of_break(event_id, 12.0)), expect, "{event_id:?}");
+        }
+        assert!(tells_event_id(&of_repeated("7", 12.0)) && !tells_event_id(&of_break(None, -12.0)));
     }
 
     #[test]

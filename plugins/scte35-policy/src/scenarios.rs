@@ -11,15 +11,15 @@ pub fn cue(kind: CueKind, at: f64) -> Cue {
     Cue { at, kind, dialect: Dialect::CueOut, id: None, duration: None, elapsed: None, signal: None }
 }
 
-fn out(at: f64) -> Cue {
+pub fn out(at: f64) -> Cue {
     cue(CueKind::Out, at)
 }
 
-fn back(at: f64) -> Cue {
+pub fn back(at: f64) -> Cue {
     cue(CueKind::In, at)
 }
 
-fn going_on(at: f64, elapsed: f64) -> Cue {
+pub fn going_on(at: f64, elapsed: f64) -> Cue {
     Cue { elapsed: Some(elapsed), ..cue(CueKind::Continue, at) }
 }
 
@@ -44,12 +44,12 @@ pub fn typed(segmentation_type: u8, cue: Cue) -> Cue {
     Cue { signal: Some(signal), ..cue }
 }
 
-fn upid(upid: &str, cue: Cue) -> Cue {
+pub fn upid(upid: &str, cue: Cue) -> Cue {
     let signal = cue.signal.map(|signal| Signal { upid: Some(upid.into()), upid_type: Some(9), ..signal });
     Cue { signal, ..cue }
 }
 
-fn insert_command(cue: Cue) -> Cue {
+pub fn insert_command(cue: Cue) -> Cue {
     let signal = typed(0, cue.clone()).signal.map(|signal| Signal {
         command: "splice_insert".into(),
         segmentation_type: None,
@@ -62,25 +62,25 @@ fn at_date(cue: Cue) -> Cue {
     Cue { dialect: Dialect::Daterange, ..cue }
 }
 
-fn known(id: &str, start: f64, duration: f64, closed: bool) -> Avail {
+pub fn known(id: &str, start: f64, duration: f64, closed: bool) -> Avail {
     Avail { closed, ..avail(id, start, duration) }
 }
 
 /// A known break that a time_signal opened.
-fn of_type(segmentation_type: u8, avail: Avail) -> Avail {
+pub fn of_type(segmentation_type: u8, avail: Avail) -> Avail {
     let metadata = [("command", "time_signal".to_owned()), ("segmentation_type", segmentation_type.to_string())];
     Avail { metadata: metadata.map(|(name, value)| (name.to_owned(), value)).into(), ..avail }
 }
 
-struct Scenario {
-    name: &'static str,
-    config: &'static str,
-    live: bool,
-    window: (f64, f64),
-    known: Vec<Avail>,
-    cues: Vec<Cue>,
+pub struct Scenario {
+    pub name: &'static str,
+    pub config: &'static str,
+    pub live: bool,
+    pub window: (f64, f64),
+    pub known: Vec<Avail>,
+    pub cues: Vec<Cue>,
     /// Id, start, duration, closed.
-    expect: &'static [(&'static str, f64, f64, bool)],
+    pub expect: &'static [(&'static str, f64, f64, bool)],
 }
 
 impl Default for Scenario {
@@ -97,7 +97,7 @@ pub fn detect(live: bool, window: (f64, f64), known: Vec<Avail>, cues: Vec<Cue>,
     with_config(config, || Scte35Policy::detect(window, known, channel)).unwrap()
 }
 
-fn check(scenarios: Vec<Scenario>) {
+pub fn check(scenarios: Vec<Scenario>) {
     for Scenario { name, config, live, window, known, cues, expect } in scenarios {
         let found = detect(live, window, known, cues, config);
         let found: Vec<_> =
@@ -371,6 +371,18 @@ fn repeats_and_what_is_known() {
             cues: vec![id("2", cue(CueKind::Cancel, 6.0)), id("3", cue(CueKind::Cancel, 60.0))],
             known: vec![known("scte35-2", 48.0, 30.0, true), known("scte35-3", 54.0, 30.0, true)],
             expect: &[("scte35-3", 54.0, 30.0, true)],
+            ..Scenario::default()
+        },
+        Scenario {
+            name: "also where event ids are used again",
+            config: r#"{"event_ids": "reused"}"#,
+            cues: vec![
+                id("1", lasts(30.0, typed(0x34, out(6.0)))),
+                id("1", lasts(30.0, typed(0x34, out(106.0)))),
+                id("2", lasts(30.0, typed(0x34, out(166.0)))),
+                id("1", cue(CueKind::Cancel, 60.0)),
+            ],
+            expect: &[("scte35-at-6", 6.0, 30.0, true), ("scte35-at-166", 166.0, 30.0, true)],
             ..Scenario::default()
         },
     ]);

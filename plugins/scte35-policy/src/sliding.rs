@@ -14,8 +14,15 @@ const REUSED: &str = r#"{"event_ids": "reused", "min_duration": 5, "max_duration
 const UNIQUE: &str = r#"{"min_duration": 5, "max_duration": 90, "default_duration": 40, "upids": [{"segmentation_type": 54, "action": "deny"}]}"#;
 
 fn any_cue() -> impl Strategy<Value = Cue> {
-    let kinds = prop::sample::select(vec![CueKind::Out, CueKind::Out, CueKind::In, CueKind::Continue, CueKind::Cancel]);
-    let types = prop::option::of(prop::sample::select(vec![0x22_u8, 0x23, 0x34, 0x35, 0x36, 0x30, 0x31, 0x10]));
+    let kinds = prop::sample::select(vec![
+        CueKind::Out,
+        CueKind::Out,
+        CueKind::In,
+        CueKind::Continue,
+        CueKind::Cancel,
+        CueKind::Info,
+    ]);
+    let types = prop::option::of(prop::sample::select(vec![0x22_u8, 0x23, 0x34, 0x35, 0x36, 0x37, 0x30, 0x31, 0x10]));
     let dialects = prop::sample::select(vec![Dialect::CueOut, Dialect::Daterange]);
     let duration = prop::option::of(0_u16..130);
     (0_u16..60, kinds, prop::option::of(0_u8..4), duration, prop::option::of(0_u16..60), types, dialects).prop_map(

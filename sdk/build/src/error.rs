@@ -28,14 +28,15 @@ pub enum BuildError {
     Imports { names: Vec<String> },
     #[error("plugin.yaml says `point: {point}`, but the plugin does not export {wanted}. Export it, or mend `point`")]
     Export { point: &'static str, wanted: String },
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    // Not called `source`: who prints the chain of causes would print it twice.
+    #[error("{}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
 }
 
 impl BuildError {
     /// For `map_err`: adds the path that an operation was about.
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { path, source }
+        move |error| Self::Io { path, error }
     }
 }

@@ -45,8 +45,9 @@ pub struct Built {
 
 /// Builds the project into `build/<name>.wasm`. `say` is told what takes long.
 pub fn build(project: &Path, say: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
-    let project = &project.canonicalize().map_err(BuildError::io(project))?;
+    // First: it says what to do where there is no such folder.
     let manifest = Manifest::read(project)?;
+    let project = &project.canonicalize().map_err(BuildError::io(project))?;
     let Core { module, toolchain } = match manifest.language {
         Language::Rust => rust::build(project, &manifest, say),
         Language::JavaScript | Language::TypeScript => javascript::build(project, &manifest, say),

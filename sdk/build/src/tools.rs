@@ -89,7 +89,7 @@ fn cache_dir() -> Result<PathBuf, BuildError> {
         Some(base) => Ok(base.join("cuetone").join("tools")),
         None => Err(BuildError::Io {
             path: "~/.cache".into(),
-            source: io::Error::new(io::ErrorKind::NotFound, "no place for tools: set HOME or XDG_CACHE_HOME"),
+            error: io::Error::new(io::ErrorKind::NotFound, "no place for tools: set HOME or XDG_CACHE_HOME"),
         }),
     }
 }

@@ -1,4 +1,4 @@
-//! Any line: no panic, `is_marker` and `decode` agree, and a decoded cue holds what its type promises.
+//! Any line: no panic, `is_marker` and `decode` agree, and decoded cues hold what their type promises.
 #![no_main]
 
 use cuetone_fuzz::{
@@ -10,8 +10,12 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|line: &str| {
     let answer = cue::decode(line);
     assert_eq!(answer.is_some(), cue::is_marker(line));
-    if let Some(Ok(cue)) = answer {
-        for span in [cue.duration, cue.elapsed].into_iter().flatten() {
+    if let Some(Ok(cues)) = answer {
+        assert!(!cues.is_empty(), "a marker is a cue");
+        for cue in cues.iter().skip(1) {
+            assert!(cue.kind == cue::CueKind::Info && cue.signal.is_some(), "{cue:?}");
+        }
+        for span in cues.iter().flat_map(|cue| [cue.duration, cue.elapsed]).flatten() {
             assert!(span >= Span::ZERO, "{span:?}");
         }
     }

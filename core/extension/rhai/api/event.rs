@@ -138,16 +138,16 @@ pub fn register(api: &mut Registrar<'_>) {
     event!(
         "event_type",
         "string",
-        "impression, start, first_quartile, midpoint, third_quartile, complete, click or error; budget_50, budget_80 and budget_100 when so many percent of a campaign's budget are spent.",
+        "impression, start, first_quartile, midpoint, third_quartile, complete, click or error; break, decided and stitched of a viewer's breaks; budget_50, budget_80 and budget_100 of a campaign's budget; or one of the tenant's `event_types`. docs/sinks.md says what they mean.",
         |e| { e.event_type.as_str().into() }
     );
-    event!("time", "float", "When the server saw it, seconds since the epoch.", |e| e.time.as_secs_f64().into());
+    event!("time", "float", "When it happened, seconds since the epoch.", |e| e.time.as_secs_f64().into());
     event!("tenant", "string", "The tenant's slug.", |e| e.tenant.as_str().into());
     event!("channel", "string", "The channel's slug; empty for a campaign's budget.", |e| text(e.channel.as_ref())
         .into());
     event!("session", "string", "The viewer's session, by our own name.", |e| e.session.as_str().into());
     event!("viewer", "string or ()", "The `session_id` that the caller gave.", |e| optional(e.viewer.as_deref()));
-    event!("avail", "string", "The avail's id.", |e| e.avail.as_str().into());
+    event!("avail", "string", "The avail's id; empty where none was named.", |e| e.avail.as_str().into());
     event!("pod_position", "int", "0 for the first ad of the pod.", |e| i64::from(e.pod_position).into());
     event!("ad", "string", "The ad's slug; empty for a campaign's budget.", |e| text(e.ad.as_ref()).into());
     event!("campaign", "string or ()", "The campaign's slug.", |e| optional(e.campaign.as_ref().map(Slug::as_str)));
@@ -159,7 +159,7 @@ pub fn register(api: &mut Registrar<'_>) {
     event!(
         "counted_by",
         "string",
-        "segment, client or stitch: what made it count; empty for a campaign's budget.",
+        "segment, client, stitch or api: what made it count; empty for break, decided, stitched and budgets, which nothing counted.",
         |e| counted_by(e).into()
     );
     event!(

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{AvailKind, Moment, Position, Span},
     extension::{
-        BreakDetector, Counters, DetectInput, ExtensionError, FoundAvail, PlacedCue, Window,
+        BreakDetector, Counters, DetectInput, ExtensionError, FoundAvail, Patience, PlacedCue, Window,
         wasm::plugin::{Plugin, Ran},
     },
     media::cue::{CueKind, Dialect, Signal},
@@ -31,7 +31,7 @@ impl Detector {
 
     /// As [`BreakDetector::detect`], with what it cost.
     pub fn run(&self, input: &DetectInput<'_>) -> Result<Ran<Vec<FoundAvail>>, ExtensionError> {
-        self.plugin.call(input.config, &Counters::default(), |mut store, instance| {
+        self.plugin.call(input.config, &Counters::default(), &Patience::default(), |mut store, instance| {
             let guest = self.indices.load(&mut store, instance)?;
             let boundaries: Vec<f64> = input.window.boundaries.iter().map(|moment| seconds(*moment)).collect();
             let cues: Vec<_> = input.window.cues.iter().map(cue).collect();

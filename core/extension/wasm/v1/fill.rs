@@ -21,7 +21,7 @@ impl Fill {
 
     /// As [`FillStrategy::fill`], with what it cost.
     pub fn run(&self, input: &FillInput<'_>) -> Result<Ran<Vec<usize>>, ExtensionError> {
-        self.plugin.call(input.config, input.counters, |mut store, instance| {
+        self.plugin.call(input.config, input.counters, input.request.patience, |mut store, instance| {
             let guest = self.indices.load(&mut store, instance)?;
             let texts = Texts::of(input.request, input.candidates, self.plugin.metadata());
             let candidates = texts.candidates(input.candidates, self.plugin.metadata());

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{CountedBy, Event, Traffic},
     extension::{
-        Counters, ExtensionError, SinkInput, SinkRequest, TrackingSink,
+        Counters, ExtensionError, Patience, SinkInput, SinkRequest, TrackingSink,
         wasm::plugin::{Plugin, Ran},
     },
 };
@@ -27,7 +27,7 @@ impl Sink {
 
     /// As [`TrackingSink::deliver`], with what it cost.
     pub fn run(&self, input: &SinkInput<'_>) -> Result<Ran<Vec<SinkRequest>>, ExtensionError> {
-        self.plugin.call(input.config, &Counters::default(), |mut store, instance| {
+        self.plugin.call(input.config, &Counters::default(), &Patience::default(), |mut store, instance| {
             let guest = self.indices.load(&mut store, instance)?;
             let texts: Vec<Texts> = input.events.iter().map(Texts::of).collect();
             let events: Vec<_> = input.events.iter().zip(&texts).map(|(event, texts)| texts.record(event)).collect();

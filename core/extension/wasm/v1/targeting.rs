@@ -7,7 +7,7 @@ use super::{
     request::Texts,
 };
 use crate::extension::{
-    ExtensionError, RuleInput, TargetingRule, Verdict,
+    ExtensionError, RuleInput, TargetingRule, Verdict, said,
     wasm::plugin::{Plugin, Ran},
 };
 
@@ -24,7 +24,7 @@ impl Targeting {
 
     /// As [`TargetingRule::judge`], with what it cost.
     pub fn run(&self, input: &RuleInput<'_>) -> Result<Ran<Vec<Verdict>>, ExtensionError> {
-        self.plugin.call(input.config, input.counters, |mut store, instance| {
+        self.plugin.call(input.config, input.counters, input.request.patience, |mut store, instance| {
             let guest = self.indices.load(&mut store, instance)?;
             let texts = Texts::of(input.request, input.candidates, self.plugin.metadata());
             let candidates = texts.candidates(input.candidates, self.plugin.metadata());
@@ -38,7 +38,7 @@ impl From<targeting::Verdict> for Verdict {
     fn from(verdict: targeting::Verdict) -> Self {
         match verdict {
             targeting::Verdict::Keep => Self::Keep,
-            targeting::Verdict::Drop(reason) => Self::Drop { reason },
+            targeting::Verdict::Drop(reason) => Self::Drop { reason: said::reason(&reason) },
             targeting::Verdict::Score(score) => Self::Score(score),
         }
     }

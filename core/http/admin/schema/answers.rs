@@ -176,7 +176,7 @@ fn extensions(all: &mut Components) {
             (
                 "errors!",
                 json!({"type": "object", "additionalProperties": {"type": "integer"},
-                "description": "Failures by kind: trap, deadline, limit, answer, runtime, panic, circuit_open, quota."}),
+                "description": "Failures by kind: trap, deadline, limit, answer, runtime, panic, circuit_open, quota, busy."}),
             ),
             ("p50_microseconds!", or_null(count("Half of the calls took at most so long; null before the first."))),
             ("p99_microseconds!", or_null(count("99 of 100 took at most so long."))),

@@ -229,7 +229,7 @@ extensions: { x: 1, targeting: [ { use: \"shipped:geo\", x: 1 } ], sinks: [ { us
             let error = error.unwrap_or_else(|| panic!("no error at {field}:\n{errors}"));
             let known = error.expected.strip_prefix("one of ").expect("the known keys").split(", ");
             // Keys that are known only to be refused, and those of another kind of creative.
-            let refused = ["mp4", "on_error", "allow_hosts"];
+            let refused = ["mp4", "on_error", "allow_hosts", "refused_if"];
             let schema = &component(name)["properties"];
             for key in known.filter(|key| !refused.contains(key)) {
                 assert!(schema.get(key).is_some(), "{name} has no `{key}`");

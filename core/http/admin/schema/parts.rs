@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Components, about, object, reference};
 use crate::{
     bundle::*,
-    domain::{RuleOperator, RuleType, Span},
+    domain::{MAX_POINTER_BYTES, RuleOperator, RuleType, Span},
     http::openapi::{COUNTER_PATTERN, SLUG_PATTERN},
 };
 
@@ -110,7 +110,12 @@ pub(super) fn add(all: &mut Components) {
         reference("Slug"),
         "Its place in the journal hangs on it. Without one it hangs on `config`: what is changed begins anew.",
     );
-    let of_sink = [("name", name), ("allow_hosts", allow_hosts)];
+    let refused_if = json!({"type": "string", "maxLength": MAX_POINTER_BYTES, "pattern": "^(/([^~/]|~[01])*)+$",
+        "examples": ["/offsets/*/error_code"],
+        "description": "Where the JSON of a 2xx answer names what was not taken: a JSON pointer, in which * stands for \
+            every item. A value there other than null, or an answer that is no JSON, makes the request a failure, which is \
+            sent again."});
+    let of_sink = [("name", name), ("allow_hosts", allow_hosts), ("refused_if", refused_if)];
     all.insert("SinkMount".into(), mount(&of_sink, "A sink that gets every event."));
     let percent = |low: i64, default: i64, what: &str| json!({"type": "integer", "minimum": low, "maximum": 100, "default": default, "description": what});
     let stand_in = script_name("What is tried in its place.", &["rules/kids-2.rhai"]);

@@ -4,6 +4,11 @@ const std = @import("std");
 const text = @import("text.zig");
 const wit = @import("wit");
 
+/// What the host takes of an id and of a note. It hashes ids that are longer or have other signs, and refuses the answer
+/// where one cannot stand in an address or a note is longer.
+const max_id_characters = 96;
+const max_note_bytes = 128;
+
 /// The tenant's configuration.
 pub const Detector = struct {
     min_duration: f64 = 0,
@@ -40,7 +45,7 @@ fn addNew(found: *std.ArrayList(wit.types_avail_t), avail: wit.types_avail_t) vo
 
 fn open(cue: wit.exports_detect_cue_t) wit.types_avail_t {
     return .{
-        .id = if (cue.id.is_some) cue.id.val else text.format("cue-{d:.0}", .{@round(cue.at * 1000)}),
+        .id = identity(cue),
         .start = cue.at,
         .duration = cue.duration.val,
         .kind = wit.TYPES_AVAIL_KIND_REPLACE,
@@ -50,9 +55,42 @@ fn open(cue: wit.exports_detect_cue_t) wit.types_avail_t {
     };
 }
 
+fn identity(cue: wit.exports_detect_cue_t) wit.wit_string_t {
+    const id = text.optional(cue.id) orelse "";
+    return if (id.len > 0) clean(id) else text.format("cue-{d:.0}", .{@round(cue.at * 1000)});
+}
+
+/// Origins name cues as they like; an avail's id becomes part of addresses.
+fn clean(id: []const u8) wit.wit_string_t {
+    const room = text.allocate(u8, max_id_characters);
+    var len: usize = 0;
+    for (id) |byte| {
+        if (goesOn(byte)) continue;
+        if (len == room.len) break;
+        room[len] = switch (byte) {
+            'a'...'z', 'A'...'Z', '0'...'9', '_', '.', '-' => byte,
+            else => '_',
+        };
+        len += 1;
+    }
+    return .{ .ptr = room.ptr, .len = len };
+}
+
+/// The whole characters that fit into a note.
+fn shortened(note: []const u8) wit.wit_string_t {
+    var end = @min(note.len, max_note_bytes);
+    while (end > 0 and end < note.len and goesOn(note[end])) end -= 1;
+    return text.copy(note[0..end]);
+}
+
+/// Whether a byte goes on with a character of UTF-8 that began before it.
+fn goesOn(byte: u8) bool {
+    return byte & 0xC0 == 0x80;
+}
+
 fn notes(signal: wit.exports_detect_signal_t) wit.types_labels_t {
     if (!signal.upid.is_some) return .{};
     const labels = text.allocate(wit.wit_tuple2_string_string_t, 1);
-    labels[0] = .{ .f0 = text.copy("upid"), .f1 = signal.upid.val };
+    labels[0] = .{ .f0 = text.copy("upid"), .f1 = shortened(text.slice(signal.upid.val)) };
     return .{ .ptr = labels.ptr, .len = labels.len };
 }

@@ -2,6 +2,11 @@
 
 import { field, number } from "./config.js";
 
+// What the host takes of an id and of a note. It hashes ids that are longer or have other signs, and refuses the answer
+// where one cannot stand in an address or a note is longer.
+const MAX_ID_CHARACTERS = 96;
+const MAX_NOTE_BYTES = 128;
+
 export function settings(config) {
   return { minDuration: field(config, "min_duration", number) ?? 0 };
 }
@@ -24,12 +29,30 @@ export function find(window, known, { minDuration }) {
 function open(cue) {
   const upid = cue.signal?.upid ?? null;
   return {
-    id: cue.id ?? `cue-${Math.round(cue.at * 1000)}`,
+    id: cue.id ? clean(cue.id) : `cue-${Math.round(cue.at * 1000)}`,
     start: cue.at,
     duration: cue.duration,
     kind: "replace",
     position: "mid-roll",
     closed: true,
-    metadata: upid === null ? [] : [["upid", upid]],
+    metadata: upid === null ? [] : [["upid", shortened(upid)]],
   };
+}
+
+/** Origins name cues as they like; an avail's id becomes part of addresses. */
+function clean(id) {
+  return id.replace(/[^A-Za-z0-9_.-]/gu, "_").slice(0, MAX_ID_CHARACTERS);
+}
+
+/** The whole characters that fit into a note. */
+function shortened(text) {
+  let bytes = 0;
+  let end = 0;
+  for (const character of text) {
+    const code = character.codePointAt(0);
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (bytes > MAX_NOTE_BYTES) break;
+    end += character.length;
+  }
+  return text.slice(0, end);
 }

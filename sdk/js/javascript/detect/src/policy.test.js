@@ -16,3 +16,10 @@ test("a known break stays until its end has left the window", () => {
   assert.deepEqual(find({ start: 9, cues: [] }, known, settings({})), known);
   assert.deepEqual(find({ start: 10, cues: [] }, known, settings({})), []);
 });
+
+test("a name becomes part of addresses, and notes have a limit", () => {
+  const signal = { upid: `${"x".repeat(127)}\u00fcy` };
+  const [avail] = find({ start: 0, cues: [{ ...cue, id: `Ad 1/\u00fc${"x".repeat(100)}`, signal }] }, [], settings({}));
+  assert.equal(avail.id, `Ad_1__${"x".repeat(90)}`);
+  assert.deepEqual(avail.metadata, [["upid", "x".repeat(127)]]);
+});

@@ -34,3 +34,18 @@ test("a known break stays until its end has left the window", () => {
   assert.deepEqual(find({ start: 9, cues: [] }, [old], settings({})), [old]);
   assert.deepEqual(find({ start: 10, cues: [] }, [old], settings({})), []);
 });
+
+test("a name becomes part of addresses, and notes have a limit", () => {
+  const signal = {
+    command: "time_signal",
+    segmentationType: 0x34,
+    upid: `${"x".repeat(127)}\u00fcy`,
+    upidType: null,
+    segmentNum: null,
+    segmentsExpected: null,
+  };
+  const named = { ...cue, id: `Ad 1/\u00fc${"x".repeat(100)}`, signal };
+  const [avail] = find({ start: 0, cues: [named] }, [], settings({}));
+  assert.equal(avail.id, `Ad_1__${"x".repeat(90)}`);
+  assert.deepEqual(avail.metadata, [["upid", "x".repeat(127)]]);
+});

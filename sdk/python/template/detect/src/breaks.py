@@ -1,8 +1,14 @@
 """Which cues open a break. It knows no host: try it with `python3 -m unittest discover src`."""
 
 import math
+import re
 
 from fields import field, number
+
+# What the host takes of an id and of a note. It hashes ids that are longer or have other signs, and refuses the answer
+# where one cannot stand in an address or a note is longer.
+MAX_ID_CHARACTERS = 96
+MAX_NOTE_BYTES = 128
 
 
 def min_duration(config):
@@ -27,11 +33,17 @@ def still_on(known, found, start):
 def identity(cue):
     """The same for the same break on every call."""
     # Not `round`, which takes halves to the even neighbour.
-    return f"cue-{math.floor(cue.at * 1000 + 0.5)}" if cue.id is None else cue.id
+    return clean(cue.id) if cue.id else f"cue-{math.floor(cue.at * 1000 + 0.5)}"
+
+
+def clean(name):
+    """Origins name cues as they like; an avail's id becomes part of addresses."""
+    return re.sub("[^A-Za-z0-9_.-]", "_", name)[:MAX_ID_CHARACTERS]
 
 
 def notes(cue):
     """What rules may want to know of the break, by name."""
     if cue.signal is None or cue.signal.upid is None:
         return []
-    return [("upid", cue.signal.upid)]
+    # The whole characters that fit.
+    return [("upid", cue.signal.upid.encode()[:MAX_NOTE_BYTES].decode(errors="ignore"))]

@@ -3,6 +3,13 @@
 use cuetone_plugin::{Avail, AvailKind, Cue, CueKind, Position, Window};
 use serde::Deserialize;
 
+/// What the host takes of an id: it hashes those that are longer or have other signs, and refuses the answer where one
+/// cannot stand in an address.
+const MAX_ID_CHARACTERS: usize = 96;
+
+/// What the host takes of a note: it refuses the answer where one is longer.
+const MAX_NOTE_BYTES: usize = 128;
+
 /// The tenant's configuration.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -36,21 +43,46 @@ impl Breaks {
         let duration = cue
             .duration
             .filter(|duration| *duration > 0.0 && *duration >= self.min_duration)?;
-        let upid = cue.signal.as_ref().and_then(|signal| signal.upid.clone());
+        let upid = cue
+            .signal
+            .as_ref()
+            .and_then(|signal| signal.upid.as_deref());
+        let named = cue.id.as_deref().filter(|id| !id.is_empty());
         (cue.kind == CueKind::Out).then(|| Avail {
             // A break must have the same id on every call: one without gets it from its start.
-            id: cue
-                .id
-                .clone()
+            id: named
+                .map(clean)
                 .unwrap_or_else(|| format!("cue-{}", (cue.at * 1000.0).round())),
             start: cue.at,
             duration,
             kind: AvailKind::Replace,
             position: Position::MidRoll,
             closed: true,
-            metadata: upid.map(|upid| ("upid".into(), upid)).into_iter().collect(),
+            metadata: upid
+                .map(|upid| ("upid".into(), shortened(upid)))
+                .into_iter()
+                .collect(),
         })
     }
+}
+
+/// Origins name cues as they like; an avail's id becomes part of addresses.
+fn clean(id: &str) -> String {
+    let plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '.' | '-');
+    id.chars()
+        .take(MAX_ID_CHARACTERS)
+        .map(|sign| if plain(sign) { sign } else { '_' })
+        .collect()
+}
+
+/// The whole characters that fit into a note.
+fn shortened(note: &str) -> String {
+    let ends = |(at, sign): (usize, char)| at + sign.len_utf8();
+    let end = note
+        .char_indices()
+        .map(ends)
+        .take_while(|end| *end <= MAX_NOTE_BYTES);
+    note[..end.last().unwrap_or(0)].to_owned()
 }
 
 #[cfg(test)]
@@ -123,6 +155,26 @@ mod tests {
                 ..avail("a", 1012.0, 30.0)
             }]
         );
+    }
+
+    #[test]
+    fn names_become_part_of_addresses_and_notes_have_a_limit() {
+        let signal = Signal {
+            command: "time_signal".into(),
+            segmentation_type: None,
+            upid: Some(format!("{}\u{fc}y", "x".repeat(127))),
+            upid_type: None,
+            segment_num: None,
+            segments_expected: None,
+        };
+        let named = Cue {
+            id: Some(format!("Ad 1/\u{fc}{}", "x".repeat(100))),
+            signal: Some(signal),
+            ..cue_out(1012.0, 30.0)
+        };
+        let found = find(&Breaks::default(), vec![named], Vec::new());
+        assert_eq!(found[0].id, format!("Ad_1__{}", "x".repeat(90)));
+        assert_eq!(found[0].metadata, [("upid".into(), "x".repeat(127))]);
     }
 
     #[test]
