@@ -165,7 +165,7 @@ struct Search<'a> {
     /// What is less than this is not the best pod.
     mark: Worth,
     bound: Bound,
-    /// Of the second number, where there can be enough of the first one: then the second decides.
+    /// Of the second number, where there can be enough of the first one and the second counts: then it decides.
     second: Option<Bound>,
     /// For each slot, the most that pieces still to come bid for it.
     bonus: [Worth; MAX_SLOTS],
@@ -308,7 +308,8 @@ impl<'a> Search<'a> {
         let left: usize = lists.iter().map(Vec::len).sum();
         self.work += left * self.bound_work();
         let remaining = self.task.work.saturating_sub(self.work);
-        let width = if self.second.is_some() { remaining / UNPRUNED } else { remaining * PRUNED } / tries.max(1);
+        let kept = if self.second.is_some() { remaining / UNPRUNED } else { remaining * PRUNED };
+        let width = kept / tries.max(1);
         if left > width {
             self.exact = false;
             self.work += left * self.bound_work();
