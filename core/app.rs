@@ -319,6 +319,7 @@ impl App {
             tracing::warn!("requests were still open after the grace period");
             server.abort();
         }
+        self.outbox.land().await;
         background.iter().for_each(JoinHandle::abort);
         self.journal.shutdown().await;
         self.outbox.shutdown().await;

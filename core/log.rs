@@ -34,7 +34,8 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), LogError> {
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     match format {
         LogFormat::Text => {
-            let lines = lines.with_writer(|| Events(io::stderr())).with_ansi(io::stderr().is_terminal());
+            let colours = io::stderr().is_terminal();
+            let lines = lines.with_writer(move || Events { to: io::stderr(), colours }).with_ansi(colours);
             registry.with(lines).try_init()
         }
         LogFormat::Json => registry.with(lines.json().flatten_event(true).with_current_span(true)).try_init(),
@@ -47,32 +48,44 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), LogError> {
 const GOES_ON: &[u8] = b"\n  | ";
 
 /// Where events are written as lines for people.
-struct Events<W>(W);
+struct Events<W> {
+    to: W,
+    /// The formatter's; whatever else begins with an escape is not let through to a terminal.
+    colours: bool,
+}
 
 impl<W: Write> Write for Events<W> {
-    /// Takes a whole event with the end of its line: so the formatter hands them over. Escape sequences in it are the
-    /// formatter's colours; those of others it has written out already.
+    /// Takes a whole event with the end of its line: so the formatter hands them over.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let moves = |byte: u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\x1b');
+        let moves = |byte: u8| byte.is_ascii_control() && byte != b'\t';
         let text = event.strip_suffix(b"\n").unwrap_or(event);
         if !text.iter().any(|byte| moves(*byte)) {
-            return self.0.write_all(event).map(|()| event.len());
+            return self.to.write_all(event).map(|()| event.len());
         }
         let mut line = Vec::with_capacity(event.len() * 2);
-        for byte in text {
+        let mut rest = text;
+        while let Some((byte, behind)) = rest.split_first() {
+            rest = behind;
             match *byte {
                 b'\n' => line.extend_from_slice(GOES_ON),
+                b'\x1b' if self.colours && is_colour(behind) => line.push(b'\x1b'),
                 byte if moves(byte) => line.extend(byte.escape_ascii()),
                 byte => line.push(byte),
             }
         }
         line.push(b'\n');
-        self.0.write_all(&line).map(|()| event.len())
+        self.to.write_all(&line).map(|()| event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.to.flush()
     }
+}
+
+/// Whether what stands behind an escape sets colours and no more: ECMA-48, SGR.
+fn is_colour(behind: &[u8]) -> bool {
+    let numbers = behind.strip_prefix(b"[").unwrap_or_default();
+    numbers.iter().find(|byte| !matches!(byte, b'0'..=b'9' | b';')) == Some(&b'm')
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
@@ -100,22 +113,35 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_logged_cannot_look_like_a_line_of_the_log() {
+    /// What is shown of two events, of which the first has words of somebody else in it.
+    fn shown(colours: bool) -> String {
         let shared = Shared::default();
         let writer = shared.clone();
-        let lines = tracing_subscriber::fmt::layer().with_ansi(false).without_time().with_target(false);
-        let log = tracing_subscriber::registry().with(lines.with_writer(move || Events(writer.clone())));
-        tracing::subscriber::with_default(log, || {
+        let lines = tracing_subscriber::fmt::layer().with_ansi(colours).without_time().with_target(false);
+        let lines = lines.with_writer(move || Events { to: writer.clone(), colours });
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
             let error = "no such host\nERROR the database is gone\r\n\u{1b}[2K\u{8}done\tä";
             tracing::warn!(error = %error, "{error}");
             tracing::info!("all is well");
         });
-        let shown = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+        let shown = shared.0.lock().unwrap().clone();
+        String::from_utf8(shown).unwrap()
+    }
+
+    #[test]
+    fn what_is_logged_cannot_look_like_a_line_of_the_log() {
+        let shown = shown(false);
         let starts: Vec<&str> = shown.lines().map(|line| line.get(..5).unwrap_or(line)).collect();
         assert_eq!(starts, [" WARN", "  | E", "  | \\", "  | E", "  | \\", " INFO"], "{shown}");
         assert!(!shown.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "{shown:?}");
         assert!(shown.contains("done\tä"), "{shown}");
+    }
+
+    #[test]
+    fn of_what_a_terminal_obeys_only_colours_pass() {
+        let shown = shown(true);
+        assert!(shown.contains("\u{1b}[33m WARN\u{1b}[0m"), "{shown:?}");
+        assert!(!shown.contains("\u{1b}[2K") && !shown.contains('\u{8}'), "{shown:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! 3. [`courier`] sends them, and settles them in the ledger.
 //!
 //! So a restart loses nothing, any node can send, and no address is asked for that no event was counted for. At least
-//! once: what was under way when a node died is sent again. Knows no playlists and no routes.
+//! once: what was under way when a node died is sent again; one that stops waits for it. Knows no playlists and no routes.
 
 mod cooling;
 mod courier;
@@ -19,13 +19,13 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
 use self::keeper::Entry;
 use crate::{
-    demand::{Demand, Order},
+    demand::{Demand, Order, limits::BEACON_TIMEOUT},
     domain::{AvailId, Clock, Moment, Slug, Span},
     secret::{MasterKey, Purpose, Sealer},
     store::{BeaconOrder, EventKey, Store},
@@ -33,6 +33,10 @@ use crate::{
 
 /// Orders that wait for the database. One has some kilobytes: an outage costs some dozens of megabytes.
 const MAX_WAITING: usize = 8_192;
+
+/// How long a server that stops waits for beacons under way: until the last is answered, or has had its time, and is written
+/// down.
+const LANDING: Duration = BEACON_TIMEOUT.saturating_add(Duration::from_secs(1));
 
 /// How long orders outlive their ads' addresses: journals of nodes that were down come late.
 const GRACE: Span = Span::from_secs(24 * 3600);
@@ -101,12 +105,23 @@ struct Tools {
     parts: Parts,
     /// There are rows to be sent.
     due: Notify,
+    phase: watch::Sender<Phase>,
+}
+
+/// Of a server's life, as its courier sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Sending,
+    /// Takes nothing more and waits for what is under way.
+    Landing,
+    /// All that was under way is written down.
+    Landed,
 }
 
 impl Outbox {
     /// Starts the keeper; [`Self::run`] does the rest.
     pub fn start(parts: Parts) -> Arc<Self> {
-        let tools = Arc::new(Tools { parts, due: Notify::new() });
+        let tools = Arc::new(Tools { parts, due: Notify::new(), phase: watch::Sender::new(Phase::Sending) });
         let (queue, entries) = mpsc::channel(MAX_WAITING);
         let keeper = tokio::spawn(keeper::run(tools.clone(), entries));
         Arc::new(Self { tools, queue: Mutex::new(Some(queue)), keeper: Mutex::new(Some(keeper)) })
@@ -151,6 +166,18 @@ impl Outbox {
     /// Fires what events call for, until it is dropped.
     pub async fn run(self: Arc<Self>) {
         tokio::join!(reader::run(&self.tools), courier::run(&self.tools));
+    }
+
+    /// Sends no more and waits for what is under way, while [`Self::run`] goes on: who is dropped in the middle of it does not
+    /// know what was answered, and the next server would send it again.
+    pub async fn land(&self) {
+        let phase = &self.tools.phase;
+        phase.send_replace(Phase::Landing);
+        let mut seen = phase.subscribe();
+        let landed = seen.wait_for(|phase| *phase == Phase::Landed);
+        if tokio::time::timeout(LANDING, landed).await.is_err() {
+            tracing::warn!("some beacons were still under way: they are sent again");
+        }
     }
 
     /// Takes no more orders and waits a moment for those queued.

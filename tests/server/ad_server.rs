@@ -72,11 +72,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let uri = request.uri().to_string();
     let before = shared.asked.lock().iter().filter(|(asked, _)| *asked == uri).count();
     shared.asked.lock().push((uri.clone(), request.headers().clone()));
+    let delay = *shared.delay.lock();
+    tokio::time::sleep(delay).await;
     if uri.starts_with("/beacon") {
         let status = shared.moods.lock().as_ref().map_or(204, |moods| moods(&uri, before));
         return StatusCode::from_u16(status).expect("a status").into_response();
     }
-    let delay = *shared.delay.lock();
-    tokio::time::sleep(delay).await;
     ([(header::CONTENT_TYPE, "application/xml")], shared.answer.lock().clone()).into_response()
 }

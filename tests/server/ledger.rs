@@ -139,6 +139,33 @@ async fn decided_stitched_delivered_fired_acknowledged_balance_over_a_flaky_ad_s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_waits_for_beacons_under_way_so_that_none_is_sent_twice() {
+    let ads = AdServer::start().await;
+    let server = start(&ads, Stream::live(Packaging::Ts).with_break(95..102), "").await;
+    ads.offers(&[("x", 4, &server.origin.url("ads/green-2/master.m3u8"))]);
+    // The break comes while nobody's ads are there yet; the second look finds them.
+    let mut player = server.viewer().await;
+    player.poll("v0").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    player.poll("v0").await;
+    *ads.shared.delay.lock() = Duration::from_millis(700);
+    watch(&server, &player, false).await;
+    let under_way = || async { !ads.asked("/beacon").is_empty() };
+    within(PATIENT, "a beacon under way", under_way).await;
+    let address = ads.address.to_string();
+    let server = server.restart_with(move |config| config.outbound.allow_hosts.push(address)).await;
+    for _ in 0..10 {
+        server.clock.forward(60_000);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let sent = || async { balance(&server).await.pending == 0 };
+    within(PATIENT, "all beacons", sent).await;
+    let sum = balance(&server).await;
+    assert_eq!((sum.acknowledged, sum.failed), (sum.fired, 0), "{sum:?}");
+    assert_eq!(ads.asked("/beacon").len() as i64, sum.fired, "each once: {:?}", ads.asked("/beacon"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_channel_that_counts_what_it_stitches_counts_what_was_shown_and_nothing_else() {
     let ads = AdServer::start().await;
     // The break is announced with ten segments and ends after three: of three ads the last is never shown.

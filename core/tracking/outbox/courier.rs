@@ -5,7 +5,7 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
 use tokio::time::Instant;
 
-use super::{Tools, cooling::Cooling};
+use super::{Phase, Tools, cooling::Cooling};
 use crate::{
     demand::{Order, Sent, Told},
     domain::Span,
@@ -22,8 +22,14 @@ pub(super) async fn run(tools: &Tools) {
     let cooling = Cooling::default();
     let mut flying = FuturesUnordered::new();
     let mut unsettled: Vec<Settled> = Vec::new();
+    let mut phase = tools.phase.subscribe();
     loop {
-        if flying.len() <= LOW && unsettled.is_empty() {
+        let landing = *phase.borrow_and_update() != Phase::Sending;
+        if landing && flying.is_empty() && unsettled.is_empty() {
+            tools.phase.send_replace(Phase::Landed);
+            return;
+        }
+        if !landing && flying.len() <= LOW && unsettled.is_empty() {
             let now = tools.now();
             let room = u32::try_from(PARALLEL - flying.len()).unwrap_or(0);
             match tools.parts.store.claim_beacons(now, now + tools.parts.timing.lease, room).await {
@@ -40,6 +46,7 @@ pub(super) async fn run(tools: &Tools) {
                 }
             }
             () = tools.due.notified(), if flying.len() <= LOW => {}
+            _ = phase.changed() => {}
             () = tokio::time::sleep(tools.parts.timing.poll) => {}
         }
         if unsettled.is_empty() {
