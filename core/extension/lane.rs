@@ -4,7 +4,7 @@
 //! to everybody else: they get what nobody else wants. A call that starves there is stopped by its deadline, and the
 //! fallback answers, as ever. Knows no extension: work comes as a function, and the tenant's quota says who is heavy.
 
-use std::{num::NonZeroUsize, sync::Arc, thread, time::Duration};
+use std::{cell::Cell, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Handle, Runtime},
@@ -15,6 +15,15 @@ use super::quota::Quota;
 
 /// How long work waits for a thread of the slow lane. A viewer's break does not wait longer either.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+thread_local! {
+    static SLOW: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is one of the slow lane: what it holds, it may hold for long.
+pub fn is_slow() -> bool {
+    SLOW.get()
+}
 
 /// Both lanes; one pair for the whole server.
 pub struct Lanes {
@@ -47,7 +56,10 @@ impl Lanes {
         // As many as there are processors: on an idle machine the slow lane is not slow.
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let mut slow = Builder::new_current_thread();
-        slow.max_blocking_threads(threads).thread_name("slow-extensions").on_thread_start(yield_to_all);
+        slow.max_blocking_threads(threads).thread_name("slow-extensions").on_thread_start(|| {
+            SLOW.set(true);
+            yield_to_all();
+        });
         Ok(Self { slow: Some(slow.build()?), turns: Arc::new(Semaphore::new(threads)) })
     }
 }

@@ -23,12 +23,17 @@ use crate::extension::ExtensionError;
 pub const PLACES: usize = 64;
 
 /// Calls that run at a time, for each processor; who comes when all are taken waits. More would only make every call last
-/// longer, until the clock on the wall stops them all. Not fewer: a call of the slow lane may hold one without getting
-/// any time, of two others a short one need not wait for a long one, and the last is for calls that nobody waits for.
-pub const PLACES_PER_PROCESSOR: usize = 4;
+/// longer, until the clock on the wall stops them all.
+pub const PLACES_PER_PROCESSOR: usize = VIEWERS_PLACES + BACKGROUND_PLACES + SLOW_PLACES;
 
-/// Of these, for calls that nobody waits for: they may last ten times as long, and are not to hold up those of viewers.
-const BACKGROUND_PLACES_PER_PROCESSOR: usize = 1;
+/// Of these, for calls that viewers wait for: a short one need not wait for a long one.
+const VIEWERS_PLACES: usize = 2;
+
+/// For calls that nobody waits for: they may last ten times as long.
+const BACKGROUND_PLACES: usize = 1;
+
+/// For those of the slow lane, which has as many threads: they may hold one without getting any time.
+const SLOW_PLACES: usize = 1;
 
 /// Modules that one plugin may be made of: the component tools put two small ones beside each, Python has about 30.
 const CORE_INSTANCES_PER_PLUGIN: u32 = 40;
@@ -57,9 +62,12 @@ pub struct Host {
     pub(super) engine: Engine,
     linker: Linker<Guest>,
     pub(super) ticker: Ticker,
+    /// For calls that viewers wait for.
     pub(super) gate: Arc<Gate>,
     /// For calls that nobody waits for.
     pub(super) background: Arc<Gate>,
+    /// For calls of the slow lane, whichever they are.
+    pub(super) slow: Arc<Gate>,
     pub(super) compiler: Compiler,
 }
 
@@ -90,8 +98,9 @@ impl Host {
         let processors = processors.min(PLACES / PLACES_PER_PROCESSOR);
         Ok(Self {
             ticker: Ticker::new(&engine),
-            gate: Gate::new(processors * (PLACES_PER_PROCESSOR - BACKGROUND_PLACES_PER_PROCESSOR)),
-            background: Gate::new(processors * BACKGROUND_PLACES_PER_PROCESSOR),
+            gate: Gate::new(processors * VIEWERS_PLACES),
+            background: Gate::new(processors * BACKGROUND_PLACES),
+            slow: Gate::new(processors * SLOW_PLACES),
             compiler: Compiler::new(engine.clone(), artefacts),
             linker,
             engine,

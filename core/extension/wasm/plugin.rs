@@ -23,8 +23,8 @@ use super::{
 };
 use crate::domain::CounterGrant;
 use crate::extension::{
-    Counters, ExtensionError, Patience, Point, cpu::thread_time, figures::Figures, limits, logs::TenantLog,
-    quota::Quota, said, sample,
+    Counters, ExtensionError, Patience, Point, cpu::thread_time, figures::Figures, lane::is_slow, limits,
+    logs::TenantLog, quota::Quota, said, sample,
 };
 
 /// Memory of a plugin in a compiled language. A batch of 500 events takes less than 2 MB.
@@ -248,8 +248,11 @@ impl Plugin {
         let path = || self.path.to_string();
         let busy = |what: String| ExtensionError::Busy { path: path(), what };
         self.host.ticker.ensure().map_err(|error| busy(format!("its clock does not run: {error}")))?;
-        // Viewers wait for all but sinks.
-        let gate = if self.metadata.point == Point::Sink { &self.host.background } else { &self.host.gate };
+        let gate = match self.metadata.point {
+            _ if is_slow() => &self.host.slow,
+            Point::Sink => &self.host.background,
+            Point::Detect | Point::Targeting | Point::Fill => &self.host.gate,
+        };
         let Some(_place) = patience.spend(|left| gate.enter(left)) else {
             return Err(busy(format!("no place became free: {} such plugins run at a time", gate.places())));
         };

@@ -8,7 +8,11 @@ use std::{
 use super::*;
 use crate::{
     domain::CounterName,
-    extension::{CounterView, RequestContext, patience::PATIENCE},
+    extension::{
+        CounterView, Lane, RequestContext,
+        lane::{Lanes, is_slow},
+        patience::PATIENCE,
+    },
 };
 
 /// A strategy that counts to `turns` and then answers none.
@@ -141,4 +145,25 @@ fn sinks_that_take_long_keep_no_decision_waiting() {
         assert_eq!(one_more.expect_err("all are taken").kind(), "busy");
         assert_eq!(asked(&strategy).expect("a place of its own").answer, [0_usize; 0]);
     });
+}
+
+#[tokio::test]
+async fn the_slow_lane_takes_no_place_of_others_and_they_none_of_its() {
+    let host = Arc::new(Host::new(None).expect("an engine"));
+    let plugin = Plugin::load(&host, &filler(NOTHING), "plugins/test.wasm", Some(Point::Fill)).expect("it loads");
+    let strategy = Arc::new(v1::Fill::new(Arc::new(plugin)).expect("a strategy"));
+    let quota = Arc::new(Quota::new(Allowance::default(), monotonic()));
+    quota.charge(Duration::from_secs(1));
+    let lane = Lane::new(Arc::new(Lanes::new().expect("threads")), Some(quota));
+    let all = |gate: &Arc<super::super::gate::Gate>| -> Vec<_> {
+        (0..gate.places()).map(|_| gate.enter(Duration::ZERO).expect("free")).collect()
+    };
+    {
+        let _others = all(&host.gate);
+        let strategy = Arc::clone(&strategy);
+        let ran = lane.run(move || (is_slow(), asked(&strategy).map(|ran| ran.answer))).await;
+        assert_eq!(ran, Ok((true, Ok(Vec::new()))));
+    }
+    let _its = all(&host.slow);
+    assert_eq!(asked(&strategy).expect("a place").answer, [0_usize; 0]);
 }
