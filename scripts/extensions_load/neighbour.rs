@@ -61,16 +61,20 @@ enum Phase {
     Behaved,
     Burning,
     Hanging,
+    /// As behaved, while a stranger to the server keeps a processor as busy as the burning plugin does, and yields as it does:
+    /// what of the rest is the machine's.
+    Stranger,
 }
 
 impl Phase {
-    const ALL: [Self; 3] = [Self::Behaved, Self::Burning, Self::Hanging];
+    const ALL: [Self; 4] = [Self::Behaved, Self::Burning, Self::Hanging, Self::Stranger];
 
     fn name(self) -> &'static str {
         match self {
             Self::Behaved => "behaved",
             Self::Burning => "burning",
             Self::Hanging => "hanging",
+            Self::Stranger => "stranger",
         }
     }
 }
@@ -112,11 +116,16 @@ pub fn run(binary: &Path, rounds: usize, seconds: u64) -> Outcome {
             thread::sleep(REST);
             let before = used(&server);
             let asked = match of {
-                Phase::Behaved => 0,
+                Phase::Behaved | Phase::Stranger => 0,
                 Phase::Burning => turns,
                 Phase::Hanging => FOR_EVER,
             };
-            let [quiet, hot] = phase(&server, asked, length);
+            let [quiet, hot] = thread::scope(|scope| {
+                if of == Phase::Stranger {
+                    scope.spawn(|| keep_busy(length));
+                }
+                phase(&server, asked, length)
+            });
             let used = used(&server).since(&before);
             let all = quiet.all();
             eprintln!(
@@ -179,12 +188,14 @@ fn judged(found: &[(Phase, Seen, Used)], rounds: usize, seconds: u64) -> Outcome
     });
     let sentence = format!(
         "The quiet tenant's p99 is {base:.2} ms beside a plugin that behaves, {:.2} ms ({:+.1} %) beside one that burns its \
-         time, {:.2} ms ({:+.1} %) beside one that loops for ever; {rounds} rounds of {seconds} s, at most {:.0} % \
-         more is allowed; {failed} of its requests failed.",
+         time, {:.2} ms ({:+.1} %) beside one that loops for ever; {:.2} ms ({:+.1} %) while a stranger to the server keeps a \
+         processor as busy; {rounds} rounds of {seconds} s, at most {:.0} % more is allowed; {failed} of its requests failed.",
         p99(Phase::Burning),
         slower(Phase::Burning) * 100.0,
         p99(Phase::Hanging),
         slower(Phase::Hanging) * 100.0,
+        p99(Phase::Stranger),
+        slower(Phase::Stranger) * 100.0,
         MARGIN * 100.0,
     );
     Outcome { figures, sentence, kept }
@@ -236,6 +247,27 @@ fn decide(client: &mut Client, tenant: &str, turns: u64) -> bool {
     });
     let answer = client.post("/api/v1/ads/decision", &asked);
     answer.status == 200 && answer.json()["ads"].as_array().is_some_and(|ads| !ads.is_empty())
+}
+
+/// Uses a processor as the burning plugin does, for so long, on a thread that runs only when no other wants to.
+fn keep_busy(length: Duration) {
+    #[cfg(target_os = "linux")]
+    {
+        let no_priority = libc::sched_param { sched_priority: 0 };
+        // SAFETY: 0 means this thread, and the parameter is read during the call only.
+        let set = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority) };
+        assert_eq!(set, 0, "a thread may always yield");
+    }
+    // Forty decisions a second, one after the other.
+    let call = Duration::from_secs(1) / (HOT_DECIDERS as u32 * HOT_DECISIONS_EACH);
+    let begin = Instant::now();
+    while begin.elapsed() < length {
+        let started = Instant::now();
+        while started.elapsed() < BURN_FOR {
+            std::hint::spin_loop();
+        }
+        thread::sleep(call.saturating_sub(started.elapsed()));
+    }
 }
 
 /// When one connection asks.
