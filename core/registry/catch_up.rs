@@ -32,7 +32,7 @@ const LAST_RETRY: Duration = Duration::from_secs(300);
 /// How far this process has come.
 #[derive(Default)]
 pub struct Following {
-    /// The database's, when all of it served.
+    /// The database's, when all of it was looked at.
     generation: Option<i64>,
     failing: HashMap<Slug, Failing>,
 }
@@ -65,6 +65,11 @@ impl Following {
         self.failing.get(tenant).is_some_and(|failing| failing.version == version && Instant::now() < failing.again)
     }
 
+    /// Whether something is to be tried again now.
+    fn is_due(&self) -> bool {
+        self.failing.values().any(|failing| Instant::now() >= failing.again)
+    }
+
     fn failed(&mut self, tenant: Slug, version: Option<i64>) {
         let before = self.failing.get(&tenant).filter(|failing| failing.version == version);
         let pause = before.map_or(FIRST_RETRY, |before| (before.pause * 2).min(LAST_RETRY));
@@ -81,8 +86,8 @@ impl Registry {
     pub async fn follow_store(&self) -> Result<bool, RegistryError> {
         let mut following = self.following.lock().await;
         let generation = self.parts.store.generation().await?;
-        if following.generation == Some(generation) {
-            return Ok(true);
+        if following.generation == Some(generation) && !following.is_due() {
+            return Ok(following.failing.is_empty());
         }
         let known = self.snapshot.load_full();
         let current: HashMap<Slug, i64> = self.parts.store.tenants().await?.into_iter().collect();
@@ -92,12 +97,8 @@ impl Registry {
         let differing: Vec<&Slug> = all.into_iter().filter(|tenant| differs(tenant)).collect();
         following.failing.retain(|tenant, _| differs(tenant));
 
-        let mut complete = true;
-        let due = differing.into_iter().filter(|tenant| {
-            let waits = following.waits(tenant, version(tenant));
-            complete &= !waits;
-            !waits
-        });
+        let mut all_seen = true;
+        let due = differing.into_iter().filter(|tenant| !following.waits(tenant, version(tenant)));
         let due: Vec<Slug> = due.cloned().collect();
         let look = |tenant: Slug| async move {
             // Who changes it here right now finds out by himself what another process did.
@@ -119,7 +120,7 @@ impl Registry {
                 }
             };
             let Some((turn, news)) = looked else {
-                complete = false;
+                all_seen = false;
                 continue;
             };
             if news.is_ok() {
@@ -142,7 +143,6 @@ impl Registry {
                 Err(error) => {
                     // It was valid when it was committed; the version before goes on serving.
                     tracing::error!(%tenant, %error, "a stored tenant cannot be activated; it is tried again");
-                    complete = false;
                     let version = version(&tenant);
                     following.failed(tenant, version);
                 }
@@ -154,8 +154,8 @@ impl Registry {
         match broken {
             Some(error) => Err(error.into()),
             None => {
-                following.generation = complete.then_some(generation);
-                Ok(complete)
+                following.generation = all_seen.then_some(generation);
+                Ok(all_seen && following.failing.is_empty())
             }
         }
     }

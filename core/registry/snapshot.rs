@@ -145,8 +145,7 @@ impl TenantRuntime {
             let Some(running) = running(&channel, known, parts) else { continue };
             let same = known.filter(|known| Arc::ptr_eq(&known.running, &running));
             let tried = trial.as_ref().and_then(|trial| {
-                let (targeting, fill) = (trial.targeting.clone(), trial.fills.get(at)?.clone());
-                let policy = ChannelPolicy { targeting, fill, ..policy.clone() };
+                let policy = trial.policy(at, &policy)?;
                 Some(TrialRuntime { trial: trial.trial.clone(), policy, watch: watch.clone() })
             });
             let runtime = ChannelRuntime {

@@ -39,6 +39,12 @@ pub struct TrialRuntime {
 }
 
 impl CompiledTrial {
+    /// How the channel at this place of the manifest, which serves so, chooses with the tried scripts.
+    pub fn policy(&self, at: usize, serving: &ChannelPolicy) -> Option<ChannelPolicy> {
+        let (targeting, fill) = (self.targeting.clone(), self.fills.get(at)?.clone());
+        Some(ChannelPolicy { targeting, fill, ..serving.clone() })
+    }
+
     /// The versions of what is tried, by name: with another text it is another trial.
     pub(super) fn versions(&self) -> BTreeMap<String, String> {
         let rules = self.targeting.iter().map(|rule| (&rule.name, &rule.version));

@@ -101,6 +101,7 @@ async fn a_stored_version_that_is_broken_keeps_the_one_before_and_holds_up_nobod
     let others = change("other", "fn target(ad, request) { false }").await;
     within(Duration::from_secs(2), "the other tenant", || async { version("other") == others }).await;
     assert_eq!(version("acme"), before, "what served goes on");
+    assert!(!api.registry.follow_store().await.expect("a database"), "it is not given up");
     let text = api.server.get("/metrics").await.text().to_owned();
     assert!(text.contains("cuetone_tenants_not_activated 1"), "{text}");
     let mended = change("acme", "fn target(ad, request) { true }").await;

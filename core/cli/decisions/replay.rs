@@ -119,11 +119,8 @@ impl Replay {
         let mut channels = HashMap::new();
         for (at, channel) in compiled.manifest.channels.iter().enumerate() {
             let Some(mut serving) = compiled.policy(at) else { continue };
-            let trial = compiled.trial.as_ref().and_then(|trial| Some((trial, trial.fills.get(at)?.clone())));
-            let mut tried = trial.map(|(trial, fill)| {
-                let policy = ChannelPolicy { targeting: trial.targeting.clone(), fill, ..serving.clone() };
-                (policy, &trial.trial.scripts)
-            });
+            let trial = compiled.trial.as_ref();
+            let mut tried = trial.and_then(|trial| Some((trial.policy(at, &serving)?, &trial.trial.scripts)));
             if let Some(substitute) = &self.substitute {
                 substitute.apply(&mut serving, substitute.stands_for())?;
                 if let Some((policy, stand_ins)) = &mut tried {

@@ -13,6 +13,7 @@ use crate::{
     extension::{
         BreakDetector, DetectInput, ExtensionError, FillInput, FillStrategy, FoundAvail, Point, RuleInput, SinkInput,
         SinkRequest, TargetingRule, TrackingSink, Verdict,
+        limits::{MAX_ID_BYTES, MAX_METADATA_BYTES},
     },
     media::cue::CueKind,
 };
@@ -22,12 +23,6 @@ use crate::{
 pub struct Native(pub Point);
 
 const PATH: &str = "native";
-
-/// Ids as the host leaves them: longer ones would be hashed.
-const MAX_ID_CHARACTERS: usize = 96;
-
-/// What one note of an avail may have: the host refuses more.
-const MAX_NOTE_BYTES: usize = 128;
 
 /// A microsecond: durations are sums of floating-point numbers elsewhere.
 const TOLERANCE: Span = Span(1);
@@ -157,12 +152,12 @@ impl BreakDetector for Native {
 /// Origins name cues as they like; an avail's id becomes part of addresses.
 fn clean(id: &str) -> String {
     let plain = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '.' | '-');
-    id.chars().take(MAX_ID_CHARACTERS).map(|sign| if plain(sign) { sign } else { '_' }).collect()
+    id.chars().take(MAX_ID_BYTES).map(|sign| if plain(sign) { sign } else { '_' }).collect()
 }
 
 /// The whole characters that fit into a note.
 fn shortened(note: &str) -> String {
-    note.get(..note.floor_char_boundary(MAX_NOTE_BYTES)).unwrap_or_default().to_owned()
+    note.get(..note.floor_char_boundary(MAX_METADATA_BYTES)).unwrap_or_default().to_owned()
 }
 
 impl TrackingSink for Native {
