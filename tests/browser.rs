@@ -55,8 +55,8 @@ fn the_demo_page_plays_natively_and_shows_a_decision_and_an_event() {
 }
 
 #[test]
-fn the_judge_of_pictures_and_stalls_catches_broken_streams() {
-    let output = node(&["--test", &format!("{SCRIPTS}/analyse.test.mjs")]);
+fn the_judges_of_pictures_stalls_and_counts_catch_what_is_broken() {
+    let output = node(&["--test", &format!("{SCRIPTS}/analyse.test.mjs"), &format!("{SCRIPTS}/count.test.mjs")]);
     assert!(output.status.success(), "{}", both(&output));
 }
 

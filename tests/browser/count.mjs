@@ -36,21 +36,63 @@ export function checkCounted(seen, found, by) {
 }
 
 /**
- * Quartiles come when so much of the ad has been shown: within `tolerance` seconds, in the last three breaks. In one that
- * was under way when the player came, it fetched several segments at once.
+ * Where a player reports: quartiles come when so much of the ad has been shown, within `tolerance` seconds, in the last
+ * three breaks. Of one that was under way when the player came it saw only a part.
  */
 export function checkTimes(found, tolerance) {
-  const showings = Object.values(found).filter(({ times }) => 'complete' in times);
-  const last = [...new Set(showings.sort((a, b) => a.times.complete - b.times.complete).map(({ avail }) => avail))].slice(-3);
-  for (const { ad, times } of showings.filter(({ avail }) => last.includes(avail))) {
-    const length = DURATIONS[ad];
-    assert.ok(length, `the demo's ad ${ad} has no known length`);
+  for (const { ad, times } of ofLastBreaks(found)) {
     for (const [type, quarters] of Object.entries(QUARTERS)) {
-      const due = times.impression + (length * quarters) / 4;
+      const due = times.impression + (lengthOf(ad) * quarters) / 4;
       const off = times[type] - due;
       assert.ok(Math.abs(off) <= tolerance, `${type} of ${ad} came ${off.toFixed(1)} s off`);
     }
   }
+}
+
+/**
+ * Where segments count: each event of the last three breaks has the time at which the player first fetched the segment
+ * that proves it. When that is, is the player's matter: it fetches two at once where it looked for news a little late.
+ * `fetches` are the addresses of segments with the times of their requests and answers in seconds, by any clock that
+ * goes as the server's does.
+ */
+export function checkFetches(found, fetches) {
+  const first = {};
+  for (const { url, from, to } of fetches.toSorted((a, b) => a.from - b.from)) {
+    const [, avail, place, ad, index] = /\/ad\/([^/]+)\/(\d+)\/([^/]+)\/[^/]+\/\d+-(\d+)\//.exec(url) ?? assert.fail(`no address of an ad's segment: ${url}`);
+    first[`${avail}/${place}/${ad}/${index}`] ??= { from, to };
+  }
+  for (const { showing, ad, times } of ofLastBreaks(found)) {
+    for (const type of TYPES) {
+      const index = provedBy(type, lengthOf(ad));
+      const fetch = first[`${showing}/${index}`];
+      assert.ok(fetch, `${type} of ${showing} was counted, its segment ${index} was never fetched`);
+      const [early, late] = [fetch.from - times[type], times[type] - fetch.to];
+      assert.ok(early <= CLOCKS, `${type} of ${showing} was counted ${early.toFixed(2)} s before segment ${index} was asked for`);
+      assert.ok(late <= CLOCKS, `${type} of ${showing} was counted ${late.toFixed(2)} s after segment ${index} had come`);
+    }
+  }
+}
+
+/** Seconds by which the clocks of a page and of a server on one machine may differ. */
+const CLOCKS = 0.1;
+/** Seconds of a segment of the demo's ads. */
+const SEGMENT = 2;
+
+/** The segment (from 0) that contains, or ends at, the moment of an event. */
+export function provedBy(type, length) {
+  const moment = (length * (QUARTERS[type] ?? 0)) / 4;
+  return Math.max(0, Math.ceil(moment / SEGMENT) - 1);
+}
+
+/** What was shown to its end in the last three breaks. */
+function ofLastBreaks(found) {
+  const whole = Object.entries(found).map(([showing, what]) => ({ showing, ...what })).filter(({ times }) => 'complete' in times);
+  const last = [...new Set(whole.sort((a, b) => a.times.complete - b.times.complete).map(({ avail }) => avail))].slice(-3);
+  return whole.filter(({ avail }) => last.includes(avail));
+}
+
+function lengthOf(ad) {
+  return DURATIONS[ad] ?? assert.fail(`the demo's ad ${ad} has no known length`);
 }
 
 /** Seconds of the ads of the demo's tenant. */
