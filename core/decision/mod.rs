@@ -46,4 +46,4 @@ pub use record::{
 };
 pub use request::{DecisionRequest, Detail, Exposure, ExternalAd, NothingSpent, Spend, SpendView};
 pub use rules::{CompiledRules, Facts};
-pub use trace::{AdOutcome, AdTrace, Filler, Outcome, ScriptTrace, Stage, Trace};
+pub use trace::{AdOutcome, AdTrace, AvailTrace, Filler, Outcome, ScriptTrace, Stage, Trace};

@@ -176,6 +176,22 @@ impl Trace {
         }
         self
     }
+
+    /// About what it takes in memory, in bytes: its lists, and the words in them.
+    pub fn weight(&self) -> usize {
+        let candidate = |trace: &AdTrace| size_of::<AdTrace>() + trace.ad.as_str().len() + trace.reason.len();
+        let script = |trace: &ScriptTrace| {
+            size_of::<ScriptTrace>()
+                + trace.name.len()
+                + trace.version.len()
+                + trace.error.as_ref().map_or(0, String::len)
+        };
+        size_of::<Self>()
+            + self.candidates.iter().map(candidate).sum::<usize>()
+            + self.scripts.iter().map(script).sum::<usize>()
+            + self.pod.len() * size_of::<PodTrace>()
+            + self.counters.keys().map(|name| size_of::<(String, i64)>() + name.len()).sum::<usize>()
+    }
 }
 
 fn seconds<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
