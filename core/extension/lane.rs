@@ -1,10 +1,17 @@
 //! Where extensions run: off the async threads, each tenant's by itself in one of two lanes.
 //!
 //! Most run on the runtime's own blocking threads. Those of a tenant that lately used much run on few threads that yield
-//! to everybody else: they get what nobody else wants. A call that starves there is stopped by its deadline, and the
-//! fallback answers, as ever. Knows no extension: work comes as a function, and the tenant's quota says who is heavy.
+//! to everybody else: they get what nobody else wants, and rest as long as they run. A call that starves there is stopped
+//! by its deadline, and the fallback answers, as ever. Knows no extension: work comes as a function that now and then asks
+//! whether to rest, and the tenant's quota says who is heavy.
 
-use std::{cell::Cell, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+use std::{
+    cell::Cell,
+    num::NonZeroUsize,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     runtime::{Builder, Handle, Runtime},
@@ -16,13 +23,33 @@ use super::quota::Quota;
 /// How long work waits for a thread of the slow lane. A viewer's break does not wait longer either.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// How long a thread of the slow lane runs, and how long it then leaves its processor alone.
+///
+/// Yielding is not enough: where a processor has no pause at all, whoever wakes up finds it later than where it has some,
+/// on any machine that shares its processors with others, and that alone made the slowest hundredth of all requests slower
+/// by a fifth (`scripts/extensions_load.sh neighbour` has a phase that shows it).
+const RUN: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(1);
+
 thread_local! {
-    static SLOW: Cell<bool> = const { Cell::new(false) };
+    /// On a thread of the slow lane: since when it runs without a rest.
+    static AWAKE_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// Whether the calling thread is one of the slow lane: what it holds, it may hold for long.
 pub fn is_slow() -> bool {
-    SLOW.get()
+    AWAKE_SINCE.get().is_some()
+}
+
+/// Asked by work that may last, at least once a millisecond: on a thread of the slow lane that has run for a while, rests.
+/// Answers whether it did; other threads go on at once.
+pub fn rest() -> bool {
+    if AWAKE_SINCE.get().is_none_or(|since| since.elapsed() < RUN) {
+        return false;
+    }
+    thread::sleep(REST);
+    AWAKE_SINCE.set(Some(Instant::now()));
+    true
 }
 
 /// Both lanes; one pair for the whole server.
@@ -53,11 +80,11 @@ impl Lanes {
     /// # Errors
     /// If the system gives nothing to make a runtime of.
     pub fn new() -> std::io::Result<Self> {
-        // As many as there are processors: on an idle machine the slow lane is not slow.
+        // As many as there are processors: on an idle machine the slow lane is half as fast as the other.
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let mut slow = Builder::new_current_thread();
         slow.max_blocking_threads(threads).thread_name("slow-extensions").on_thread_start(|| {
-            SLOW.set(true);
+            AWAKE_SINCE.set(Some(Instant::now()));
             yield_to_all();
         });
         Ok(Self { slow: Some(slow.build()?), turns: Arc::new(Semaphore::new(threads)) })
@@ -93,6 +120,7 @@ impl Lane {
         let done = slow.spawn_blocking(move || {
             // Held until the work ends, whether or not anybody still waits for it.
             let _turn = turn;
+            AWAKE_SINCE.set(Some(Instant::now()));
             // What the work starts belongs to the runtime of whoever asked.
             let _inside = here.enter();
             work()
@@ -121,7 +149,7 @@ fn yield_to_all() {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extension::{Allowance, monotonic};
+    use crate::extension::{Allowance, cpu::thread_time, monotonic};
 
     fn lane() -> (Lane, Arc<Quota>) {
         let quota = Arc::new(Quota::new(Allowance::default(), monotonic()));
@@ -146,6 +174,26 @@ mod tests {
             let policy = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(38));
             assert_eq!(policy, Some(libc::SCHED_IDLE.to_string().as_str()), "{stat}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_slow_lane_rests_as_long_as_it_runs_and_nobody_else_does() {
+        const LONG: Duration = Duration::from_millis(10);
+        /// Has so much of a processor; answers how often it rested.
+        fn working() -> u32 {
+            let (began, mut rests) = (thread_time(), 0);
+            while thread_time().saturating_sub(began) < LONG {
+                rests += u32::from(rest());
+            }
+            rests
+        }
+        let (lane, quota) = lane();
+        assert_eq!(lane.run(working).await, Ok(0));
+        quota.charge(Duration::from_secs(1));
+        let started = Instant::now();
+        let rests = lane.run(working).await.expect("it runs");
+        // More on a busy machine: what it waits for a processor counts as running.
+        assert!(rests >= 8 && started.elapsed() >= LONG + REST * rests, "{rests}");
     }
 
     #[tokio::test]

@@ -61,8 +61,8 @@ enum Phase {
     Behaved,
     Burning,
     Hanging,
-    /// As behaved, while a stranger to the server keeps a processor as busy as the burning plugin does, and yields as it does:
-    /// what of the rest is the machine's.
+    /// As behaved, while a stranger to the server keeps a processor as busy as the burning plugin does, and yields as it does
+    /// but never rests: what that costs on this machine.
     Stranger,
 }
 

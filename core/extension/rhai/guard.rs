@@ -15,6 +15,7 @@ use std::{
 use rhai::{Dynamic, EvalAltResult, Position};
 
 use crate::extension::{
+    lane::rest,
     limits,
     load::Point,
     logs::{Level, TenantLog},
@@ -140,6 +141,10 @@ impl Meter {
             return false;
         }
         self.next_reading.set(used.saturating_add(OPERATIONS_PER_CLOCK_READING).min(self.allowed.get() + 1));
+        if rest() {
+            // Does not count.
+            self.last_reading.set(Some(Instant::now()));
+        }
         true
     }
 }
@@ -212,4 +217,23 @@ pub fn log_line(message: &str) {
         Some(LogTarget::Keep(lines)) => lines.push(message.into_owned()),
         None => {}
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extension::{Allowance, Lane, lane::Lanes, monotonic, quota::Quota};
+
+    #[tokio::test]
+    async fn rests_in_the_slow_lane_do_not_count_as_running() {
+        let budget = Budget { deadline: limits::CALL_DEADLINE, operations: u64::MAX / 2 };
+        let until_stopped = move || metered(budget, LogTarget::default(), || while step().is_none() {}).1;
+        let quota = Arc::new(Quota::new(Allowance::default(), monotonic()));
+        quota.charge(Duration::from_secs(1));
+        let lane = Lane::new(Arc::new(Lanes::new().expect("threads")), Some(quota));
+        let usage = lane.run(until_stopped).await.expect("a thread");
+        assert_eq!(usage.stop, Some(Stop::Deadline));
+        // On a busy machine up to four milliseconds count between two rests.
+        assert!(usage.elapsed >= budget.deadline * 6 / 5, "{usage:?}");
+    }
 }

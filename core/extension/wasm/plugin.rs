@@ -23,8 +23,14 @@ use super::{
 };
 use crate::domain::CounterGrant;
 use crate::extension::{
-    Counters, ExtensionError, Patience, Point, cpu::thread_time, figures::Figures, lane::is_slow, limits,
-    logs::TenantLog, quota::Quota, said, sample,
+    Counters, ExtensionError, Patience, Point,
+    cpu::thread_time,
+    figures::Figures,
+    lane::{is_slow, rest},
+    limits,
+    logs::TenantLog,
+    quota::Quota,
+    said, sample,
 };
 
 /// Memory of a plugin in a compiled language. A batch of 500 events takes less than 2 MB.
@@ -45,7 +51,7 @@ const MAX_SINK_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// A deadline counts processor time, so that a busy machine does not make good plugins fail; but no call lasts longer
 /// than so many deadlines by the clock on the wall. That is enough for one that shares its processor with all others that
-/// may run there, and with scripts.
+/// may run there, and with scripts; or that rests as long as it runs, in the slow lane.
 const PATIENCE: u32 = 5;
 const _: () = assert!(PATIENCE as usize > super::engine::PLACES_PER_PROCESSOR);
 
@@ -266,7 +272,10 @@ impl Plugin {
         let mut store = Store::new(&self.host.engine, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(self.answer_bytes());
-        store.set_epoch_deadline(ticks(self.budget.deadline));
+        // In the slow lane it is looked after at every tick, so that it rests in time.
+        let slow = is_slow();
+        let next = move |left: Duration| if slow { 1 } else { ticks(left) };
+        store.set_epoch_deadline(next(self.budget.deadline));
         let (deadline, latest) = (self.budget.deadline, self.budget.deadline * PATIENCE);
         store.epoch_deadline_callback(move |store| {
             let spent = thread_time().saturating_sub(store.data().began);
@@ -277,7 +286,8 @@ impl Plugin {
             if lasted >= latest {
                 return Err(wasmtime::Error::new(Starved { lasted, had: spent, deadline }));
             }
-            Ok(UpdateDeadline::Continue(ticks(deadline - spent)))
+            rest();
+            Ok(UpdateDeadline::Continue(next(deadline - spent)))
         });
         let answer = self.pre.instantiate(&mut store).and_then(|instance| {
             use wasmtime::AsContextMut;

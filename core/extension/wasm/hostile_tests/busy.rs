@@ -167,3 +167,13 @@ async fn the_slow_lane_takes_no_place_of_others_and_they_none_of_its() {
     let _its = all(&host.slow);
     assert_eq!(asked(&strategy).expect("a place").answer, [0_usize; 0]);
 }
+
+#[tokio::test]
+async fn who_rests_in_the_slow_lane_is_not_stopped_for_it() {
+    let strategy = fill(&lasting(Duration::from_millis(12)));
+    let quota = Arc::new(Quota::new(Allowance::default(), monotonic()));
+    quota.charge(Duration::from_secs(1));
+    let lane = Lane::new(Arc::new(Lanes::new().expect("threads")), Some(quota));
+    let used = lane.run(move || asked(&strategy).map(|ran| ran.used)).await.expect("a thread").expect("it answers");
+    assert!(used.elapsed > used.cpu + Duration::from_millis(5), "{used:?}");
+}
