@@ -84,8 +84,9 @@ impl Lanes {
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let mut slow = Builder::new_current_thread();
         slow.max_blocking_threads(threads).thread_name("slow-extensions").on_thread_start(|| {
-            AWAKE_SINCE.set(Some(Instant::now()));
-            yield_to_all();
+            if let Err(error) = yield_to_all() {
+                tracing::warn!(%error, "extensions of tenants that use much run beside all others");
+            }
         });
         Ok(Self { slow: Some(slow.build()?), turns: Arc::new(Semaphore::new(threads)) })
     }
@@ -132,19 +133,20 @@ impl Lane {
 /// Makes the calling thread one that runs only when no other wants to, and makes way at once when one does. A low priority
 /// alone does not: it lets the thread finish its slice of some milliseconds. There may be no way back, so it is for threads
 /// that do nothing else.
-#[cfg(target_os = "linux")]
-fn yield_to_all() {
-    let no_priority = libc::sched_param { sched_priority: 0 };
-    // SAFETY: 0 means this thread, and the parameter is read during the call only.
-    if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority) } != 0 {
-        let error = std::io::Error::last_os_error();
-        tracing::warn!(%error, "extensions of tenants that use much run beside all others");
+///
+/// # Errors
+/// The system's. Those other than Linux know priorities of processes only: there, nothing is done.
+pub fn yield_to_all() -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let no_priority = libc::sched_param { sched_priority: 0 };
+        // SAFETY: 0 means this thread, and the parameter is read during the call only.
+        if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
     }
+    Ok(())
 }
-
-/// Other systems know priorities of processes only.
-#[cfg(not(target_os = "linux"))]
-fn yield_to_all() {}
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,7 @@ impl Traces {
     /// The newest one is kept, however large.
     pub fn add(&self, trace: Trace) {
         let weight = trace.weight();
+        // Freed after the lock, so that nobody waits for it.
         let mut forgotten = Vec::new();
         let mut kept = self.0.lock();
         while kept.traces.len() >= REMEMBERED || kept.bytes + weight > REMEMBERED_BYTES {
@@ -36,9 +37,6 @@ impl Traces {
         }
         kept.bytes += weight;
         kept.traces.push_front((weight, Arc::new(trace)));
-        // What was forgotten is freed where nobody waits for the lock.
-        drop(kept);
-        drop(forgotten);
     }
 
     /// Newest first.

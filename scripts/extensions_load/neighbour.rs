@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cuetone::extension::Point;
+use cuetone::extension::{Point, lane::yield_to_all};
 use serde_json::{Value, json};
 
 use super::{
@@ -251,13 +251,7 @@ fn decide(client: &mut Client, tenant: &str, turns: u64) -> bool {
 
 /// Uses a processor as the burning plugin does, for so long, on a thread that runs only when no other wants to.
 fn keep_busy(length: Duration) {
-    #[cfg(target_os = "linux")]
-    {
-        let no_priority = libc::sched_param { sched_priority: 0 };
-        // SAFETY: 0 means this thread, and the parameter is read during the call only.
-        let set = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority) };
-        assert_eq!(set, 0, "a thread may always yield");
-    }
+    yield_to_all().expect("a thread may always yield");
     // Forty decisions a second, one after the other.
     let call = Duration::from_secs(1) / (HOT_DECIDERS as u32 * HOT_DECISIONS_EACH);
     let begin = Instant::now();
